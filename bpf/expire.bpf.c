@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * expire.bpf.c - the sweep over the flows, run by the agent once a second: ends records that are
+ * idle or whose backend is gone, and counts anew how many flows are pending at each backend, since
+ * an LRU map evicts in silence.
+ */
+#include "bpf/flow.h"
+#include "bpf/maps.h"
+
+/* What this sweep has seen; 4 bytes a backend, reset at its start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} recount SEC(".maps");
+
+/* How many were pending by the counts when the sweep began. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} before SEC(".maps");
+
+struct sweep_context {
+	__u32 now;
+	struct sweep sweep;
+};
+
+/* A reply whose forward record has gone: it was evicted, or its deletion lost a race. */
+static __always_inline bool is_orphan(const struct flow_key *key, const struct flow *reply)
+{
+	struct flow_key forward = *key;
+
+	forward.server = reply->vip;
+	forward.server_port = reply->vip_port;
+	forward.direction = DIRECTION_FORWARD;
+	return !find_record(&forward);
+}
+
+static __always_inline bool has_ended(const struct flow_key *key, const struct flow *flow,
+				      enum flow_state state, const struct backend *backend,
+				      __u32 now)
+{
+	if (is_gone(backend))
+		return true;
+	return is_idle(flow, state, now) && is_reply_idle(key, backend, state, now);
+}
+
+static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
+		       struct sweep_context *context)
+{
+	__u64 word = READ_ONCE(flow->word);
+	__u32 id = READ_ONCE(flow->backend);
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+	struct flow_key copy = *key;
+
+	context->sweep.flows++;
+	if (!backend)
+		return 0;
+	if (copy.direction == DIRECTION_REPLY) {
+		if (is_idle(flow, FLOW_CLOSED, context->now) && is_orphan(&copy, flow))
+			bpf_map_delete_elem(&flows, &copy);
+		return 0;
+	}
+	if (flow_state(word) == FLOW_DEAD ||
+	    !has_ended(&copy, flow, flow_state(word), backend, context->now))
+		return 0;
+	retire(&copy, flow, word, id, backend);
+	context->sweep.expired++;
+	return 0;
+}
+
+static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
+			  struct sweep_context *context)
+{
+	__u64 word = READ_ONCE(flow->word);
+	__u32 id = READ_ONCE(flow->backend), *seen;
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+	struct flow_key copy = *key;
+
+	if (!backend)
+		return 0;
+	if (copy.direction == DIRECTION_REPLY) {
+		if (is_idle(flow, FLOW_CLOSED, context->now) && is_orphan(&copy, flow))
+			bpf_map_delete_elem(&pending, &copy);
+		return 0;
+	}
+	context->sweep.pending++;
+	if (has_ended(&copy, flow, flow_state(word), backend, context->now)) {
+		/* Not counted down here: end_recount() does. */
+		delete_reply(&copy, backend);
+		bpf_map_delete_elem(&pending, &copy);
+		context->sweep.expired++;
+		return 0;
+	}
+	seen = bpf_map_lookup_elem(&recount, &id);
+	if (seen)
+		(*seen)++;
+	return 0;
+}
+
+static long begin_recount(void *map, __u32 *id, struct connections *open, void *context)
+{
+	__u32 *seen = bpf_map_lookup_elem(&recount, id), *was = bpf_map_lookup_elem(&before, id);
+
+	if (seen && was) {
+		*seen = 0;
+		*was = READ_ONCE(open->pending);
+	}
+	return 0;
+}
+
+static long end_recount(void *map, __u32 *id, struct connections *open, void *context)
+{
+	__u32 *seen = bpf_map_lookup_elem(&recount, id), *was = bpf_map_lookup_elem(&before, id);
+
+	/* Added, not set: what was opened during the sweep stays counted. */
+	if (seen && was && *seen != *was)
+		__sync_fetch_and_add(&open->pending, *seen - *was);
+	return 0;
+}
+
+SEC("syscall")
+int expire(struct sweep *result)
+{
+	struct sweep_context context = { .now = bpf_jiffies64() };
+
+	bpf_for_each_map_elem(&flows, sweep_flow, &context, 0);
+	bpf_for_each_map_elem(&connections, begin_recount, NULL, 0);
+	bpf_for_each_map_elem(&pending, sweep_pending, &context, 0);
+	bpf_for_each_map_elem(&connections, end_recount, NULL, 0);
+	*result = context.sweep;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

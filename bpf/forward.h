@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * forward.h - off it goes. The one place that picks between sending the frame back by the interface
+ * it came in by (XDP_TX) and redirecting it to another.
+ */
+#pragma once
+
+#include "bpf/rewrite.h"
+
+static __always_inline enum verdict transmit(struct packet *pkt, union next_hop to,
+					     enum verdict done)
+{
+	__u32 slot = to.hop.interface - 1;
+	struct interface *egress;
+
+	if (!to.word || slot >= MAX_INTERFACES)
+		return DROP_NO_NEIGHBOUR;
+	egress = &settings.interfaces[slot];
+	write_macs(pkt->eth, to, (union next_hop){ .word = READ_ONCE(egress->self.word) });
+	pkt->action = XDP_TX;
+	if (egress != pkt->interface)
+		pkt->action = bpf_redirect(egress->ifindex, 0);
+	return done;
+}
+
+/* Direct routing: the backend holds the vip itself, so only the MAC addresses change. */
+static __always_inline enum verdict forward_dr(struct packet *pkt, const struct backend *backend)
+{
+	union next_hop to = { .word = READ_ONCE(backend->next_hop.word) };
+
+	if (!to.word)
+		return DROP_NO_NEIGHBOUR;
+	if (!take_hop(pkt))
+		return DROP_TTL;
+	return transmit(pkt, to, FORWARD_DR);
+}
+
+static __always_inline enum verdict forward_nat(struct packet *pkt, const struct backend *backend)
+{
+	union next_hop to = { .word = READ_ONCE(backend->next_hop.word) };
+
+	if (!to.word)
+		return DROP_NO_NEIGHBOUR;
+	if (!take_hop(pkt))
+		return DROP_TTL;
+	rewrite_endpoint(pkt, false, &backend->address, backend->port);
+	return transmit(pkt, to, FORWARD_NAT);
+}
+
+/* Up the stack as it came: the director itself serves the vip. */
+static __always_inline enum verdict forward_local(struct packet *pkt)
+{
+	pkt->action = XDP_PASS;
+	return FORWARD_LOCAL;
+}
+
+static __always_inline enum verdict forward(struct packet *pkt, const struct backend *backend)
+{
+	switch (backend->forwarding) {
+	case FORWARDING_DR:
+		return forward_dr(pkt, backend);
+	case FORWARDING_NAT:
+		return forward_nat(pkt, backend);
+	case FORWARDING_LOCAL:
+		return forward_local(pkt);
+	}
+	return DROP_NO_NEIGHBOUR;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * packet.h - one packet on its way through the steps. parse() fills it; the pointers hold until the
+ * frame's size changes, after which place() finds them again.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/maps.h"
+
+#define MAX_NETWORK_OFFSET 31	/* Ethernet and two tags are 22 bytes; a mask for the verifier */
+
+/* Ends the calling step with a verdict, if there is one. */
+#define TRY(step)                                                                                  \
+	({                                                                                         \
+		enum verdict try_verdict = (step);                                                 \
+		if (try_verdict != NEXT)                                                           \
+			return try_verdict;                                                        \
+	})
+
+/* Shows the verifier what clang knows already, and so would take away: x is at most the mask. */
+#define BOUND(x, mask) asm volatile("%0 &= %1" : "+r"(x) : "i"(mask))
+
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+
+struct packet {
+	struct ethhdr *eth;
+	void *network;		/* struct iphdr or struct ipv6hdr, as is_v4 says */
+	void *transport;	/* struct tcphdr or struct udphdr, as flow.protocol says */
+	void *end;
+
+	struct flow_key flow;	/* as a client's packet: source is the client */
+	struct interface *interface;	/* that it came in by */
+	__u32 now;		/* jiffies, the low 32 bits */
+	__u32 service;		/* id, 0 if none */
+	__u32 backend;		/* id, 0 if none yet */
+	__u16 transport_offset;	/* from network, bytes */
+	__u16 length;		/* IP packet, bytes, headers included */
+	__u16 network_offset;	/* from eth, bytes */
+	bool is_v4;
+	bool tcp_syn, tcp_ack, tcp_fin, tcp_rst;
+	enum xdp_action action;	/* of a forwarded packet */
+};
+
+static __always_inline bool is_tcp(const struct packet *pkt)
+{
+	return pkt->flow.protocol == IPPROTO_TCP;
+}
+
+/* A SYN opens a TCP flow, any packet a UDP flow. */
+static __always_inline bool opens_flow(const struct packet *pkt)
+{
+	return !is_tcp(pkt) || (pkt->tcp_syn && !pkt->tcp_ack);
+}
+
+/*
+ * The settings' slot of an interface, or MAX_INTERFACES if xlvs was not told of it. A function of
+ * its own, here and below, where the verifier would otherwise follow each outcome to the end.
+ */
+__attribute__((noinline)) __u32 find_slot(__u32 ifindex)
+{
+	for (__u32 i = 0; i < MAX_INTERFACES; i++) {
+		if (settings.interfaces[i].ifindex == ifindex)
+			return i;
+	}
+	return MAX_INTERFACES;
+}
+
+static __always_inline struct interface *find_interface(__u32 ifindex)
+{
+	__u64 slot = find_slot(ifindex);
+
+	if (slot >= MAX_INTERFACES)
+		return NULL;
+	BOUND(slot, MAX_INTERFACES - 1);
+	return &settings.interfaces[slot];
+}
+
+static __always_inline void note(enum event event)
+{
+	__u32 key = event;
+	__u64 *count = bpf_map_lookup_elem(&events, &key);
+
+	if (count)
+		(*count)++;
+}

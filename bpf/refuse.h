@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * refuse.h - the client is told at once, from the vip, that it will not be served. The frame that
+ * came is turned into the answer and goes back where it came from, so VLAN tags stay.
+ */
+#pragma once
+
+#include "bpf/maps.h"
+#include "bpf/rewrite.h"
+
+/* RFC 792 and RFC 4443 want the start of what is refused: its headers and 8 bytes of transport. */
+#define QUOTED_TRANSPORT 8
+#define MAX_QUOTED 128
+#define ANSWER_TTL 64
+
+/* The head of an ICMP error; RFC 792 and RFC 4443 lay it out alike. (linux/icmp.h needs libc.) */
+struct icmp_error {
+	__u8 type;
+	__u8 code;
+	__sum16 checksum;
+	__be32 unused;
+};
+
+#define ICMPV4_UNREACHABLE 3
+#define ICMPV4_PORT 3
+#define ICMPV6_UNREACHABLE 1
+#define ICMPV6_PORT 4
+
+struct refusals {
+	__u32 second;	/* jiffies when it began */
+	__u32 answered;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct refusals);
+} refusals SEC(".maps");
+
+/* Answers are limited per CPU and second, so that xlvs cannot be made to flood. */
+static __always_inline bool may_answer(__u32 now)
+{
+	__u32 key = 0;
+	struct refusals *limit = bpf_map_lookup_elem(&refusals, &key);
+
+	if (!limit)
+		return false;
+	if (now - limit->second >= settings.second) {
+		limit->second = now;
+		limit->answered = 0;
+	}
+	return limit->answered++ < settings.refusals_per_second;
+}
+
+/* Cuts the frame to `length` bytes. */
+static __always_inline bool cut(struct xdp_md *ctx, __u32 length)
+{
+	return !bpf_xdp_adjust_tail(ctx, (int)length - (int)bpf_xdp_get_buff_len(ctx));
+}
+
+/* Finds the pointers again after the frame's size has changed. */
+static __always_inline bool place(struct xdp_md *ctx, struct packet *pkt)
+{
+	__u64 offset = pkt->network_offset;
+
+	BOUND(offset, MAX_NETWORK_OFFSET);
+	pkt->eth = (void *)(long)ctx->data;
+	pkt->end = (void *)(long)ctx->data_end;
+	pkt->network = (void *)pkt->eth + offset;
+	return (void *)(pkt->eth + 1) <= pkt->end;
+}
+
+static __always_inline void turn_around(struct ethhdr *eth)
+{
+	struct ethhdr came = *eth;
+
+	__builtin_memcpy(eth->h_dest, came.h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, came.h_dest, ETH_ALEN);
+}
+
+static __always_inline __u32 ip_header_size(const struct packet *pkt)
+{
+	return pkt->is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
+
+/* A fresh IP header from the vip to the client; `length` bytes follow it. */
+static __always_inline bool write_ip(struct packet *pkt, __u8 protocol, __u16 length)
+{
+	struct iphdr *ip = pkt->network;
+	struct ipv6hdr *ip6 = pkt->network;
+
+	if (!pkt->is_v4) {
+		if ((void *)(ip6 + 1) > pkt->end)
+			return false;
+		*(__be32 *)ip6 = bpf_htonl(0x60000000);
+		ip6->payload_len = bpf_htons(length);
+		ip6->nexthdr = protocol;
+		ip6->hop_limit = ANSWER_TTL;
+		__builtin_memcpy(&ip6->saddr, &pkt->flow.server, sizeof(ip6->saddr));
+		__builtin_memcpy(&ip6->daddr, &pkt->flow.client, sizeof(ip6->daddr));
+		return true;
+	}
+	if ((void *)(ip + 1) > pkt->end)
+		return false;
+	*ip = (struct iphdr){
+		.version = 4,
+		.ihl = 5,
+		.tot_len = bpf_htons(sizeof(*ip) + length),
+		.frag_off = bpf_htons(0x4000),	/* don't fragment, so the id may be 0 (RFC 6864) */
+		.ttl = ANSWER_TTL,
+		.protocol = protocol,
+		.saddr = pkt->flow.server.words[3],
+		.daddr = pkt->flow.client.words[3],
+	};
+	ip->check = ~csum_fold(csum_ipv4_header(ip));
+	return true;
+}
+
+/*
+ * The sum over both addresses, which both families' pseudo headers hold (RFC 9293, 3.1; RFC 8200,
+ * 8.1). The prefix of a mapped IPv4 address is 0xffff, which is 0 in ones' complement.
+ */
+static __always_inline __u64 csum_addresses(const struct packet *pkt)
+{
+	const struct address *a = &pkt->flow.server, *b = &pkt->flow.client;
+
+	return (__u64)a->words[0] + a->words[1] + a->words[2] + a->words[3] + b->words[0] +
+	       b->words[1] + b->words[2] + b->words[3];
+}
+
+/* RFC 9293, 3.10.7.1: the reset that a closed port answers with. */
+static __always_inline void make_reset(const struct packet *pkt, const struct tcphdr *came,
+				       struct tcphdr *reset)
+{
+	const __be32 *words = (const __be32 *)reset;
+	__u32 data = pkt->length - pkt->transport_offset - came->doff * 4;
+
+	reset->source = came->dest;
+	reset->dest = came->source;
+	reset->doff = sizeof(*reset) / 4;
+	reset->rst = 1;
+	if (pkt->tcp_ack) {
+		reset->seq = came->ack_seq;
+	} else {
+		reset->ack = 1;
+		reset->ack_seq =
+			bpf_htonl(bpf_ntohl(came->seq) + data + pkt->tcp_syn + pkt->tcp_fin);
+	}
+	reset->check = ~csum_fold(csum_addresses(pkt) + bpf_htons(IPPROTO_TCP) +
+				  bpf_htons(sizeof(*reset)) + words[0] + words[1] + words[2] +
+				  words[3] + words[4]);
+}
+
+static __always_inline enum verdict refuse_with_reset(struct xdp_md *ctx, struct packet *pkt)
+{
+	struct tcphdr *tcp = pkt->transport, reset = {};
+
+	if (pkt->tcp_rst)
+		return DROP_NO_FLOW;
+	if ((void *)(tcp + 1) > pkt->end)
+		return DROP_BAD_LENGTH;
+	if (!may_answer(pkt->now))
+		return DROP_REFUSAL_LIMIT;
+	make_reset(pkt, tcp, &reset);
+
+	if (!cut(ctx, pkt->network_offset + ip_header_size(pkt) + sizeof(reset)) ||
+	    !place(ctx, pkt) || !write_ip(pkt, IPPROTO_TCP, sizeof(reset)))
+		return DROP_NO_ROOM;
+	tcp = pkt->network + ip_header_size(pkt);
+	if ((void *)(tcp + 1) > pkt->end)
+		return DROP_NO_ROOM;
+	turn_around(pkt->eth);
+	*tcp = reset;
+	return REFUSE_NO_FLOW;
+}
+
+/* After the head has grown by `grow`: Ethernet and VLAN tags move to the new start. */
+static __always_inline bool move_link_header(struct packet *pkt, __u32 grow)
+{
+	__u32 *to = (void *)(pkt->eth + 1), *from = (void *)to + grow;
+
+	if ((void *)from > pkt->end)
+		return false;
+	__builtin_memcpy(pkt->eth, (void *)pkt->eth + grow, sizeof(*pkt->eth));
+	for (int i = 0; i < 2; i++) {
+		if ((void *)&to[i] >= pkt->network)
+			break;
+		if ((void *)&from[i + 1] > pkt->end)
+			return false;
+		to[i] = from[i];
+	}
+	return true;
+}
+
+/* The ICMP checksum over everything from `icmp` to the end of the frame. */
+static __always_inline __u64 csum_to_end(const struct packet *pkt, const void *icmp)
+{
+	const __be32 *words = icmp;
+	__u64 sum = 0;
+
+	for (int i = 0; i < (MAX_QUOTED + sizeof(struct icmp_error)) / 4; i++) {
+		if ((void *)&words[i + 1] > pkt->end)
+			break;
+		sum += words[i];
+	}
+	return sum;
+}
+
+/* Port unreachable: RFC 792 type 3 code 3, RFC 4443 type 1 code 4. */
+static __always_inline enum verdict refuse_with_unreachable(struct xdp_md *ctx, struct packet *pkt,
+							    enum verdict why)
+{
+	__u32 quoted = pkt->transport_offset + QUOTED_TRANSPORT;
+	__u32 grow = ip_header_size(pkt) + sizeof(struct icmp_error);
+	__u8 protocol = pkt->is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	struct icmp_error *icmp;
+	__u64 pseudo = 0;
+
+	if (quoted > MAX_QUOTED)
+		quoted = MAX_QUOTED;
+	if (!may_answer(pkt->now))
+		return DROP_REFUSAL_LIMIT;
+	if (!cut(ctx, pkt->network_offset + quoted) || bpf_xdp_adjust_head(ctx, -(int)grow) ||
+	    !place(ctx, pkt) || !move_link_header(pkt, grow) ||
+	    !write_ip(pkt, protocol, sizeof(*icmp) + quoted))
+		return DROP_NO_ROOM;
+	icmp = pkt->network + ip_header_size(pkt);
+	if ((void *)(icmp + 1) > pkt->end)
+		return DROP_NO_ROOM;
+	turn_around(pkt->eth);
+	*icmp = (struct icmp_error){ .type = ICMPV4_UNREACHABLE, .code = ICMPV4_PORT };
+	if (!pkt->is_v4) {
+		icmp->type = ICMPV6_UNREACHABLE;
+		icmp->code = ICMPV6_PORT;
+		pseudo = csum_addresses(pkt) + bpf_htons(protocol) +
+			 bpf_htons(sizeof(*icmp) + quoted);
+	}
+	icmp->checksum = ~csum_fold(pseudo + csum_to_end(pkt, icmp));
+	return why;
+}

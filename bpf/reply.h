@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * reply.h - the way back of NAT: what a backend answers goes to the client, from the vip.
+ */
+#pragma once
+
+#include "bpf/flow.h"
+#include "bpf/forward.h"
+#include "bpf/service.h"
+
+/* A FIN or reset of the backend's also ends the flow. */
+static __always_inline void close_forward(struct packet *pkt, const struct flow_key *reply,
+					  const struct flow *record)
+{
+	struct flow_key key = *reply;
+	enum flow_state state, next;
+	struct flow *flow;
+	__u64 word;
+
+	key.server = record->vip;
+	key.server_port = record->vip_port;
+	key.direction = DIRECTION_FORWARD;
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (!flow)
+		return;
+	word = READ_ONCE(flow->word);
+	state = flow_state(word);
+	next = next_state(pkt, state);
+	if (state == FLOW_DEAD || next == state || !become(flow, word, next))
+		return;
+	count_flow(record->backend, state, -1);
+	count_flow(record->backend, next, 1);
+}
+
+/* Routes or neighbours have changed since the way back was looked up. */
+static __always_inline void reroute(struct xdp_md *ctx, struct packet *pkt, struct flow *record)
+{
+	__u32 generation = READ_ONCE(settings.route_generation);
+	union next_hop hop;
+
+	if (READ_ONCE(record->route_generation) == generation)
+		return;
+	hop = route_to_client(ctx, &record->vip, &pkt->flow.server, pkt->is_v4,
+			      (union next_hop){ .word = READ_ONCE(record->next_hop.word) });
+	WRITE_ONCE(record->next_hop.word, hop.word);
+	WRITE_ONCE(record->route_generation, generation);
+	note(EVENT_REPLY_REROUTED);
+}
+
+/* For a packet that no service has: is it an answer of a NAT backend to a client of ours? */
+static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt)
+{
+	struct flow_key key = {
+		.client = pkt->flow.server,
+		.server = pkt->flow.client,
+		.client_port = pkt->flow.server_port,
+		.server_port = pkt->flow.client_port,
+		.protocol = pkt->flow.protocol,
+		.direction = DIRECTION_REPLY,
+	};
+	struct flow *record, found;
+
+	if (!is_from_backend(pkt))
+		return PASS_NO_SERVICE;
+	record = find_record(&key);
+	if (!record)
+		return PASS_REPLY_NO_FLOW;
+	reroute(ctx, pkt, record);
+	found = *record;
+	if (NONCE(READ_ONCE(record->word)) != NONCE(found.word))
+		return PASS_REPLY_NO_FLOW;
+	/* From here on the packet is ours. */
+	pkt->backend = found.backend;
+	touch(record, pkt->now);
+	if (pkt->tcp_fin || pkt->tcp_rst)
+		close_forward(pkt, &key, &found);
+	if (!take_hop(pkt))
+		return DROP_TTL;
+	rewrite_endpoint(pkt, true, &found.vip, found.vip_port);
+	return transmit(pkt, found.next_hop, FORWARD_REPLY);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * types.h - every byte that crosses between the kernel and the agent. The only header that C and
+ * C++ share: keys, values, enums, limits, and the hash both sides must agree on. Padding is spelled
+ * out and sizes are asserted.
+ *
+ * Publishing. No map update is atomic towards a running program, but one aligned 64-bit store is.
+ * What packets read while it may change is therefore one 64-bit word (struct index_entry.word,
+ * struct service.table, struct backend.next_hop); what such a word leads to is written before the
+ * word is, and not touched again until a grace period has passed.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define TYPE_SIZE(type, size) static_assert(sizeof(type) == (size))
+#else
+#define TYPE_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
+#endif
+
+/* ---- addresses and keys ------------------------------------------------------------------- */
+
+/* IPv6, or IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
+struct address {
+	__be32 words[4];
+};
+TYPE_SIZE(struct address, 16);
+
+/* What a lookup in the index asks for. */
+enum endpoint_kind {
+	ENDPOINT_SERVICE = 0,	/* where clients send to; leads to a service */
+	ENDPOINT_REPLY = 1,	/* where a NAT backend answers from; leads to nothing further */
+};
+
+struct endpoint_key {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 kind;	/* enum endpoint_kind */
+};
+TYPE_SIZE(struct endpoint_key, 20);
+
+enum direction {
+	DIRECTION_FORWARD = 0,	/* client -> vip */
+	DIRECTION_REPLY = 1,	/* backend -> client, NAT only */
+};
+
+/* `server` is the vip for the forward direction and the backend for the reply. */
+struct flow_key {
+	struct address client;
+	struct address server;
+	__be16 client_port;
+	__be16 server_port;
+	__u8 protocol;
+	__u8 direction;	/* enum direction */
+	__u8 pad[2];
+};
+TYPE_SIZE(struct flow_key, 40);
+
+/* ---- index: two-choice hashing over an ARRAY ---------------------------------------------- */
+
+#define INDEX_WAYS 4
+
+struct index_entry {
+	__u64 word;	/* {generation:32, id:32}; 0 = free. The key does not change while it is set. */
+	struct endpoint_key key;
+	__u8 pad[4];
+};
+TYPE_SIZE(struct index_entry, 32);
+
+struct index_bucket {
+	struct index_entry entries[INDEX_WAYS];
+};
+TYPE_SIZE(struct index_bucket, 128);
+
+/* A key is in bucket (hash & mask) or in bucket (hash >> 32 & mask). */
+static inline __attribute__((always_inline)) __u64 endpoint_hash(const struct endpoint_key *key)
+{
+	__u64 high = (__u64)key->address.words[1] << 32 | key->address.words[0];
+	__u64 low = (__u64)key->address.words[3] << 32 | key->address.words[2];
+	__u64 rest = (__u64)key->port << 16 | (__u64)key->protocol << 8 | key->kind;
+	__u64 hash;
+
+	/* Odd multipliers of MurmurHash3 and splitmix64; the shifts bring high bits down. */
+	hash = high * 0xff51afd7ed558ccdULL ^ low * 0xc4ceb9fe1a85ec53ULL;
+	hash = (hash ^ hash >> 32 ^ rest) * 0x9e3779b97f4a7c15ULL;
+	hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9ULL;
+	return hash ^ hash >> 32;
+}
+
+/* ---- services, tables, backends ------------------------------------------------------------ */
+
+/* Id 0 is no service and no backend, so that a zeroed word never names one. */
+
+enum scheduler {
+	SCHEDULER_RR = 0,
+	SCHEDULER_WRR = 1,
+};
+
+struct service {
+	__u64 table;	/* struct table_region; size 0: nobody serves */
+	struct endpoint_key key;
+	enum scheduler scheduler;
+	__u32 level;	/* wrr: the level its table began at, for who adopts it */
+	char name[32];
+	__u8 pad[4];
+};
+TYPE_SIZE(struct service, 72);
+
+/* Where a service's table lies: slot `offset` is its cursor, `size` slots of backends follow. */
+struct table_region {
+	__u32 offset;
+	__u32 size;
+};
+TYPE_SIZE(struct table_region, 8);
+
+union slot {
+	__u64 cursor;	/* of the region's first slot: how many flows were scheduled by it */
+	__u32 backend;
+};
+TYPE_SIZE(union slot, 8);
+
+enum forwarding {
+	FORWARDING_DR = 0,
+	FORWARDING_NAT = 1,
+	FORWARDING_LOCAL = 2,
+};
+
+enum backend_state {
+	BACKEND_FREE = 0,	/* the entry names nobody */
+	BACKEND_UP = 1,
+	BACKEND_DOWN = 2,	/* by its check; its flows go on */
+	BACKEND_UNKNOWN = 3,	/* not checked yet */
+	BACKEND_UNRESOLVED = 4,	/* no neighbour, or not on a connected network where it must be */
+	BACKEND_DRAINING = 5,	/* no longer configured; its flows go on until they end */
+	BACKEND_GONE = 6,	/* its flows have ended: records of it count as absent */
+};
+
+/* Where a frame goes: `interface` counts from 1 in settings.interfaces; word 0 is unresolved. */
+union next_hop {
+	__u64 word;
+	struct {
+		__u8 mac[6];
+		__u16 interface;
+	} hop;
+};
+TYPE_SIZE(union next_hop, 8);
+
+/* Address, port and forwarding never change while the entry names the backend. */
+struct backend {
+	union next_hop next_hop;
+	struct address address;
+	enum forwarding forwarding;
+	enum backend_state state;
+	__be16 port;
+	__u8 protocol;
+	__u8 fallback;	/* 1: serves only while no other backend does */
+	__u32 weight;	/* as configured */
+	__u32 service;
+	__u32 position;	/* in the service's list, from its tail: the order they came in */
+	char name[56];	/* "172.16.254.18:80", for people */
+};
+TYPE_SIZE(struct backend, 104);
+
+/* Open flows of a backend. `pending` may be too high until the next sweep. */
+struct connections {
+	__u32 active;
+	__u32 inactive;
+	__u32 pending;
+	__u32 pad;
+};
+TYPE_SIZE(struct connections, 16);
+
+struct backend_counters {
+	__u64 flows;
+	__u64 packets_in;
+	__u64 bytes_in;	/* of IP packets, as IPVS counts */
+	__u64 packets_out;
+	__u64 bytes_out;
+};
+TYPE_SIZE(struct backend_counters, 40);
+
+/* ---- flows --------------------------------------------------------------------------------- */
+
+enum flow_state {
+	FLOW_DEAD = 0,	/* whoever made it so deletes it */
+	FLOW_SYN = 1,
+	FLOW_ESTABLISHED = 2,
+	FLOW_FIN = 3,
+	FLOW_CLOSED = 4,	/* a reset was seen; it may have been forged */
+	FLOW_UDP = 5,
+	FLOW_STATES = 8,	/* a power of two, so that a mask bounds an index */
+};
+
+/*
+ * A flow's record. Only `word` and `seen` change: {nonce:32, state:32} by compare-and-swap, and who
+ * succeeds moves the counts. The nonce tells a record from its successor in the same memory: what
+ * was read from the record holds if the word is the same afterwards.
+ */
+struct flow {
+	__u64 word;
+	__u32 seen;	/* jiffies, the low 32 bits, of this direction's last packet */
+	__u32 backend;
+	/* The way back of NAT, unused forward: */
+	union next_hop next_hop;
+	struct address vip;
+	__be16 vip_port;
+	__u16 pad;
+	__u32 route_generation;	/* settings.route_generation when next_hop was looked up */
+};
+TYPE_SIZE(struct flow, 48);
+
+static inline __attribute__((always_inline)) __u64 flow_word(__u32 nonce, enum flow_state state)
+{
+	return (__u64)nonce << 32 | (__u32)state;
+}
+
+static inline __attribute__((always_inline)) enum flow_state flow_state(__u64 word)
+{
+	return (enum flow_state)(__u32)word;
+}
+
+/* ---- settings ------------------------------------------------------------------------------ */
+
+#define MAX_INTERFACES 16
+
+struct interface {
+	union next_hop self;	/* its own MAC; `interface` is its number here */
+	__u32 ifindex;	/* 0: the entry is free */
+	__u32 pad;
+};
+TYPE_SIZE(struct interface, 16);
+
+/* Each word is read on its own; the agent changes one at a time. */
+struct settings {
+	__u32 timeouts[FLOW_STATES];	/* jiffies, by enum flow_state */
+	__u32 route_generation;	/* raised when the way to a client may have changed */
+	__u32 reply_endpoints;	/* how many the index holds: 0 spares the lookup */
+	__u32 second;	/* jiffies */
+	__u32 refusals_per_second;	/* RST and ICMP answers, per CPU */
+	struct interface interfaces[MAX_INTERFACES];
+};
+TYPE_SIZE(struct settings, 48 + 16 * MAX_INTERFACES);
+
+/* ---- verdicts ------------------------------------------------------------------------------ */
+
+/*
+ * One list: the enum, its class, the metric's name and help. A class is what becomes of the packet:
+ * PASS to the stack untouched, DROP, REFUSE with an answer to the client, FORWARD.
+ */
+/* clang-format off */
+#define VERDICTS(X)                                                                                \
+	X(PASS_NOT_OUR_MAC,       PASS,    "sent to another MAC address")                          \
+	X(PASS_NOT_IP,            PASS,    "neither IPv4 nor IPv6")                                \
+	X(PASS_MALFORMED,         PASS,    "cut short or inconsistent, before it could be ours")   \
+	X(PASS_FRAGMENT,          PASS,    "a fragment")                                           \
+	X(PASS_NOT_TRANSPORT,     PASS,    "neither TCP nor UDP")                                  \
+	X(PASS_NO_SERVICE,        PASS,    "no service has this address and port")                 \
+	X(PASS_REPLY_NO_FLOW,     PASS,    "from a NAT backend, but of no flow of ours")           \
+	X(FORWARD_DR,             FORWARD, "sent to a backend by direct routing")                  \
+	X(FORWARD_NAT,            FORWARD, "sent to a backend by NAT")                             \
+	X(FORWARD_REPLY,          FORWARD, "sent back to a client by NAT")                         \
+	X(FORWARD_LOCAL,          FORWARD, "given to the director's own stack")                    \
+	X(REFUSE_NO_BACKEND,      REFUSE,  "no backend can serve: ICMP port unreachable")          \
+	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip with this client")  \
+	X(REFUSE_NO_FLOW,         REFUSE,  "TCP of no known flow and no SYN: reset")               \
+	X(DROP_NO_FLOW,           DROP,    "a reset of no known flow")                             \
+	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header")                    \
+	X(DROP_BAD_FLAGS,         DROP,    "TCP flags that contradict each other")                 \
+	X(DROP_BAD_LENGTH,        DROP,    "TCP or UDP header longer than its packet")             \
+	X(DROP_TTL,               DROP,    "TTL or hop limit is used up")                          \
+	X(DROP_NO_NEIGHBOUR,      DROP,    "the backend's MAC address is not known")               \
+	X(DROP_FLOW_BUSY,         DROP,    "the flow's record is being replaced")                  \
+	X(DROP_REFUSAL_LIMIT,     DROP,    "refused without an answer: too many of them")          \
+	X(DROP_NO_ROOM,           DROP,    "the kernel had no room to answer or record")
+/* clang-format on */
+
+enum verdict {
+	NEXT = -1,	/* no verdict yet: go on */
+#define X(name, class, help) name,
+	VERDICTS(X)
+#undef X
+	VERDICT_COUNT,
+};
+
+/* What happened beside a packet's verdict. */
+/* clang-format off */
+#define EVENTS(X)                                                                                  \
+	X(EVENT_FLOWS_FULL,       "a flow stayed in pending because flows is full")                \
+	X(EVENT_REPLY_REROUTED,   "the way back to a client was looked up again")                  \
+	X(EVENT_REPLY_BY_SYN,     "the way back to a client was taken from its SYN")
+/* clang-format on */
+
+enum event {
+#define X(name, help) name,
+	EVENTS(X)
+#undef X
+	EVENT_COUNT,
+};
+
+struct counter {
+	__u64 packets;
+	__u64 bytes;	/* of frames */
+};
+TYPE_SIZE(struct counter, 16);
+
+/* What the expiry program answers. */
+struct sweep {
+	__u32 flows;	/* records seen, both directions */
+	__u32 pending;
+	__u32 expired;
+	__u32 pad;
+};
+TYPE_SIZE(struct sweep, 16);

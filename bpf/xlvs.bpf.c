@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * xlvs.bpf.c - the way of a packet.
+ *
+ *     parse     what is it, and is it sent to our MAC?
+ *     service   is it ours?
+ *     flow      have we met?
+ *     schedule  who serves it?
+ *     forward   dr, nat or local; or refuse, and say so to the client
+ *     count     verdict -> counters -> XDP action
+ *
+ * A step answers NEXT (go on) or a verdict (done). Every packet ends in exactly one verdict, and
+ * every verdict is counted (types.h has the list). Until a service or a flow is found the packet is
+ * not ours: whatever is odd about it, it passes to the stack untouched. Afterwards it is ours: it is
+ * served, refused or dropped with a reason, and never leaks to the stack.
+ *
+ * The agent decides: it turns configuration, checks and neighbours into the maps of maps.h. The
+ * program only looks up, so it goes on when the agent stops or is killed.
+ */
+#include "bpf/count.h"
+#include "bpf/flow.h"
+#include "bpf/forward.h"
+#include "bpf/maps.h"
+#include "bpf/packet.h"
+#include "bpf/parse.h"
+#include "bpf/refuse.h"
+#include "bpf/reply.h"
+#include "bpf/schedule.h"
+#include "bpf/service.h"
+
+/* How many backends are asked for one that is not gone and has this client port free. */
+#define SCHEDULE_ATTEMPTS 4
+
+/* The packet is sent to a service; is it fit to be served? */
+static __always_inline enum verdict inspect(struct packet *pkt)
+{
+	const struct iphdr *ip = pkt->network;
+	const struct tcphdr *tcp = pkt->transport;
+	const struct udphdr *udp = pkt->transport;
+	__u32 length = pkt->length - pkt->transport_offset;
+
+	/* RFC 1812, 5.2.2; with options it is left to the receiver. */
+	if (pkt->is_v4 && (void *)(ip + 1) <= pkt->end && ip->ihl == 5 &&
+	    csum_fold(csum_ipv4_header(ip)) != 0xffff)
+		return DROP_BAD_CHECKSUM;
+	if (!is_tcp(pkt)) {
+		if ((void *)(udp + 1) > pkt->end || bpf_ntohs(udp->len) > length ||
+		    bpf_ntohs(udp->len) < sizeof(*udp))
+			return DROP_BAD_LENGTH;
+		return NEXT;
+	}
+	if ((void *)(tcp + 1) > pkt->end || tcp->doff < 5 || tcp->doff * 4 > length)
+		return DROP_BAD_LENGTH;
+	if ((pkt->tcp_syn && (pkt->tcp_fin || pkt->tcp_rst)) ||
+	    !(pkt->tcp_syn || pkt->tcp_ack || pkt->tcp_fin || pkt->tcp_rst))
+		return DROP_BAD_FLAGS;
+	return NEXT;
+}
+
+/* The backend for a new flow. */
+static __always_inline enum verdict choose(struct packet *pkt, struct backend **chosen)
+{
+	enum verdict verdict = REFUSE_NO_BACKEND;
+
+	for (int i = 0; i < SCHEDULE_ATTEMPTS; i++) {
+		__u32 id = schedule(pkt->service);
+		struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+
+		if (!id || !backend)
+			break;
+		if (is_gone(backend))
+			continue;
+		if (is_reply_taken(pkt, backend)) {
+			verdict = REFUSE_REPLY_TAKEN;
+			continue;
+		}
+		pkt->backend = id;
+		*chosen = backend;
+		return NEXT;
+	}
+	return verdict;
+}
+
+static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)
+{
+	struct backend *backend;
+	enum verdict verdict;
+
+	TRY(parse(ctx, pkt));
+	pkt->service = find_service(pkt);
+	if (!pkt->service)
+		return reply(ctx, pkt);
+	/* From here on the packet is ours: serve it, refuse it or drop it, never leak it. */
+	TRY(inspect(pkt));
+	backend = find_flow(ctx, pkt);
+	if (!backend) {
+		if (!opens_flow(pkt))
+			return refuse_with_reset(ctx, pkt);
+		verdict = choose(pkt, &backend);
+		if (verdict != NEXT)
+			return refuse_with_unreachable(ctx, pkt, verdict);
+		TRY(open_flow(ctx, pkt, backend));
+	}
+	return forward(pkt, backend);
+}
+
+SEC("xdp.frags")
+int xlvs(struct xdp_md *ctx)
+{
+	/* Steps never ask the clock. */
+	struct packet pkt = { .now = bpf_jiffies64() };
+
+	return count(ctx, &pkt, balance(ctx, &pkt));
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

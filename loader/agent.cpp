@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+#include "loader/agent.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+
+#include "loader/base/log.h"
+#include "loader/config/config.h"
+#include "loader/plane/pins.h"
+#include "loader/state/diff.h"
+
+namespace xlvs {
+
+namespace {
+
+// A backend's name in the log, and of its check.
+std::string name_of(const Service& service, const Backend& backend) {
+  return service.name + "/" + backend.endpoint.text();
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Everything that packets for the service may be given to.
+template <typename Visit>
+void for_each_backend(const Configuration& configuration, const Visit& visit) {
+  for (const auto& service : configuration.services) {
+    for (const auto& backend : service.backends) visit(service, backend, false);
+    if (service.fallback) visit(service, *service.fallback, true);
+  }
+}
+
+// What the kernel knew of a backend before this agent came.
+std::optional<bool> known_health(const State& applied, const Service& service,
+                                 const Backend& backend, bool fallback) {
+  const auto found = applied.find({service.vip, service.protocol});
+  if (found == applied.end()) return std::nullopt;
+  const auto* entry = found->second.find({backend.endpoint, backend.forwarding, fallback});
+  if (entry == nullptr || entry->state == BackendState::unknown) return std::nullopt;
+  return entry->state == BackendState::up || entry->state == BackendState::unresolved;
+}
+
+}  // namespace
+
+Agent::Agent(boost::asio::io_context& loop, std::string file, std::string pins)
+    : loop_(loop),
+      file_(std::move(file)),
+      pins_(std::move(pins)),
+      monitor_(loop.get_executor(), [this] { reconcile(); }),
+      links_(loop.get_executor(), [this] { follow_links(); }),
+      neighbours_(loop.get_executor(),
+                  [this] {
+                    plane_->set_route_generation(neighbours_.generation());
+                    reconcile();
+                  }),
+      vips_(loop.get_executor()),
+      file_watch_(loop.get_executor(), [this] { reload(false); }),
+      signals_(loop, SIGTERM, SIGINT, SIGHUP) {}
+
+Agent::~Agent() = default;
+
+// ---- beginning ----
+
+Result<void> Agent::start(Configuration configuration) {
+  if (auto made = pins::make_folder(pins_); !made) return made;
+  auto lock = Lock::take(pins_);
+  if (!lock) return lock.error();
+  lock_ = std::move(*lock);
+  if (auto attached = attach(configuration); !attached) return attached;
+  auto plane = KernelPlane::open(pins_);
+  if (!plane) return plane.error();
+  plane_ = std::move(*plane);
+  if (!plane_->applied().empty()) {
+    spdlog::info("adopted {} services as they were", plane_->applied().size());
+  }
+  if (auto started = links_.start(); !started) return started;
+  if (auto started = neighbours_.start(); !started) return started;
+  if (auto started = file_watch_.start(file_); !started) return started;
+  text_ = read_text(file_);
+  wait_for_signal();
+  configure(std::move(configuration));
+  sweeper_ = std::jthread([this](std::stop_token stop) { sweep_for_ever(std::move(stop)); });
+  return {};
+}
+
+Result<void> Agent::attach(const Configuration& configuration) {
+  std::vector<std::string> notes;
+  auto attached = data_plane::attach(pins_, configuration.interfaces, configuration.mode,
+                                     configuration.tables, notes);
+  for (const auto& note : notes) spdlog::warn("{}", note);
+  if (!attached) return attached.error();
+  attached_ = std::move(*attached);
+  for (const auto& one : attached_) {
+    spdlog::info("{} {} in {} mode{}", one.adopted ? "adopted" : "attached to", one.interface,
+                 one.mode == AttachMode::native ? "native" : "generic",
+                 one.dispatched ? ", under libxdp's dispatcher" : "");
+  }
+  return {};
+}
+
+void Agent::configure(Configuration configuration) {
+  configuration_ = std::move(configuration);
+  plane_->set(configuration_.timeouts, configuration_.refusals_per_second);
+  watch_neighbours();
+  watch_backends();
+  set_vips();
+  check_forwarding();
+  reconcile();
+}
+
+void Agent::watch_backends() {
+  std::vector<health::Target> targets;
+  for_each_backend(configuration_, [&](const Service& service, const Backend& backend, bool sorry) {
+    if (sorry) return;
+    targets.push_back({service.name, name_of(service, backend), backend.endpoint, backend.check,
+                       known_health(plane_->applied(), service, backend, sorry)});
+  });
+  monitor_.watch(std::move(targets));
+}
+
+void Agent::watch_neighbours() {
+  std::set<Address> addresses;
+  for_each_backend(configuration_, [&](const Service&, const Backend& backend, bool) {
+    if (backend.forwarding != Forwarding::local) addresses.insert(backend.endpoint.address);
+  });
+  neighbours_.watch(std::move(addresses));
+  plane_->set_route_generation(neighbours_.generation());
+}
+
+void Agent::set_vips() {
+  std::set<Address> wanted;
+  if (configuration_.manage_vips) {
+    for (const auto& service : configuration_.services) wanted.insert(service.vip.address);
+  }
+  const int ifindex = attached_.front().ifindex;
+  if (const auto set = vips_.set(wanted, ifindex); !set) spdlog::error("{}", set.error().message);
+}
+
+// NAT's way back is looked up by the kernel as a router would, which it does only where it
+// forwards.
+void Agent::check_forwarding() {
+  std::set<int> families;
+  for_each_backend(configuration_, [&](const Service&, const Backend& backend, bool) {
+    if (backend.forwarding == Forwarding::nat) families.insert(backend.endpoint.address.family());
+  });
+  for (const int family : families) {
+    const auto enabled = forwarding_enabled(family);
+    if (enabled && *enabled) continue;
+    spdlog::warn("nat needs forwarding, which is off: sysctl -w {}=1",
+                 family == AF_INET ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+  }
+}
+
+void Agent::follow_links() {
+  for (const auto& one : attached_) {
+    if (const Link* link = links_.find(one.ifindex)) plane_->set_mac(one.ifindex, link->mac);
+  }
+  vips_.announce();
+  reconcile_soon();
+}
+
+// ---- going on ----
+
+void Agent::wait_for_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      reload(true);
+      wait_for_signal();
+      return;
+    }
+    loop_.stop();
+  });
+}
+
+void Agent::reload(bool even_if_same) {
+  std::string text = read_text(file_);
+  if (text == text_ && !even_if_same) return;
+  text_ = text;
+  auto loaded = config::load_file(file_);
+  for (const auto& note : loaded.notes) spdlog::warn("{}", note.text(file_));
+  for (const auto& error : loaded.errors) spdlog::error("{}", error.text(file_));
+  if (!loaded.configuration) {
+    spdlog::error("{} was not taken ({} errors): all goes on as before", file_,
+                  loaded.errors.size());
+    return;
+  }
+  Configuration& wanted = *loaded.configuration;
+  const bool moved =
+      wanted.interfaces != configuration_.interfaces || wanted.mode != configuration_.mode;
+  if (moved) {
+    if (const auto attached = attach(wanted); !attached) {
+      spdlog::error("{} was not taken: {}", file_, attached.error().message);
+      return;
+    }
+  }
+  configure(std::move(wanted));
+  spdlog::info("{} taken: {} services", file_, configuration_.services.size());
+}
+
+Observation Agent::observe(const Service& service, const Backend& backend, bool fallback) const {
+  using Checked = Observation::Checked;
+  Observation seen;
+  if (fallback) {
+    seen.checked = Checked::up;
+  } else if (const auto* status = monitor_.status(name_of(service, backend))) {
+    if (status->health == health::Health::up) seen.checked = Checked::up;
+    if (status->health == health::Health::down) seen.checked = Checked::down;
+  }
+  if (backend.forwarding == Forwarding::local) {
+    seen.resolved = true;
+    return seen;
+  }
+  const NextHop next = neighbours_.next_hop(backend.endpoint.address);
+  const uint16_t number = plane_->interface_number(next.ifindex);
+  const bool near_enough = next.on_link || backend.forwarding != Forwarding::dr;
+  if (next.state == NextHop::State::resolved && number != 0 && near_enough) {
+    seen.resolved = true;
+    seen.egress = Egress{next.mac, number};
+  }
+  return seen;
+}
+
+void Agent::reconcile_soon() {
+  if (pending_) return;
+  pending_ = true;
+  boost::asio::post(loop_, [this] {
+    pending_ = false;
+    reconcile();
+  });
+}
+
+void Agent::reconcile() {
+  const State wanted = effective(
+      configuration_,
+      [this](const Service& service, const Backend& backend, bool fallback) {
+        return observe(service, backend, fallback);
+      },
+      plane_->applied());
+  for (const Change& change : diff(plane_->applied(), wanted)) {
+    log_reachability(change);
+    if (const auto applied = plane_->apply(change); !applied) {
+      spdlog::error("{}", applied.error().message);
+      return;
+    }
+  }
+  log_ready();
+}
+
+// Why a backend that is up by its check serves nobody, when that begins and when it ends.
+void Agent::log_reachability(const Change& change) const {
+  const auto* put = std::get_if<PutBackend>(&change);
+  if (put == nullptr) return;
+  const auto service = plane_->applied().find(put->service);
+  const auto* before =
+      service == plane_->applied().end() ? nullptr : service->second.find(put->backend.key);
+  const bool was = before != nullptr && before->state == BackendState::unresolved;
+  const bool is = put->backend.state == BackendState::unresolved;
+  if (was == is) return;
+  const std::string name = service->second.name + "/" + put->backend.key.endpoint.text();
+  if (was) {
+    spdlog::info("backend {} can be reached", name);
+    return;
+  }
+  const NextHop next = neighbours_.next_hop(put->backend.key.endpoint.address);
+  std::string why = next.text();
+  if (next.state == NextHop::State::resolved) {
+    why = plane_->interface_number(next.ifindex) == 0
+              ? next.interface + ", the way to it, is not one of interfaces"
+              : "dr needs it on a connected network, but it is " + next.text();
+  } else if (next.state == NextHop::State::local) {
+    why = "it is the director itself: its forwarding must be local";
+  }
+  spdlog::warn("backend {} cannot be reached: {}", name, why);
+}
+
+// Said once, when every backend's first probe has ended.
+void Agent::log_ready() {
+  if (ready_) return;
+  size_t backends = 0;
+  for (const auto& [key, service] : plane_->applied()) {
+    for (const auto& entry : service.backends) {
+      if (entry.state == BackendState::unknown) return;
+      ++backends;
+    }
+  }
+  ready_ = true;
+  spdlog::info("ready: {} services, {} backends", plane_->applied().size(), backends);
+}
+
+void Agent::sweep_for_ever(std::stop_token stop) {
+  constexpr std::chrono::seconds every{1};
+  auto sweeper = Sweeper::load(pins_);
+  if (!sweeper) {
+    spdlog::error("flows do not expire: {}", sweeper.error().message);
+    return;
+  }
+  std::unique_lock lock(sweep_mutex_);
+  while (!sweep_wait_.wait_for(lock, stop, every, [&] { return stop.stop_requested(); })) {
+    if (const auto swept = sweeper->run(); !swept) {
+      spdlog::error("{}", swept.error().message);
+      continue;
+    }
+    boost::asio::post(loop_, [this] { plane_->swept(); });
+  }
+}
+
+// ---- ending ----
+
+void Agent::stop() {
+  sweeper_.request_stop();
+  if (sweeper_.joinable()) sweeper_.join();
+  if (configuration_.on_stop == OnStop::keep) {
+    spdlog::info("stopped; the data plane stays as it is");
+    return;
+  }
+  if (const auto removed = vips_.remove_all(); !removed) {
+    spdlog::error("{}", removed.error().message);
+  }
+  const auto detached = data_plane::detach(pins_, {});
+  if (!detached) {
+    spdlog::error("{}", detached.error().message);
+    return;
+  }
+  spdlog::info("stopped and detached");
+}
+
+}  // namespace xlvs

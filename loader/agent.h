@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "health/monitor.h"
+#include "loader/base/asio.h"
+#include "loader/base/result.h"
+#include "loader/file_watch.h"
+#include "loader/plane/data_plane.h"
+#include "loader/plane/kernel_plane.h"
+#include "loader/plane/links.h"
+#include "loader/plane/lock.h"
+#include "loader/plane/neighbours.h"
+#include "loader/plane/sweeper.h"
+#include "loader/plane/vips.h"
+#include "loader/state/configuration.h"
+#include "loader/state/effective.h"
+
+namespace xlvs {
+
+// The agent: one event loop. Whatever happens (the file changed, a check flipped, a neighbour
+// moved), the wanted state is computed anew and the kernel's tables are made equal to it.
+class Agent {
+ public:
+  Agent(boost::asio::io_context& loop, std::string file, std::string pins);
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+  Agent(Agent&&) = delete;
+  Agent& operator=(Agent&&) = delete;
+  ~Agent();
+
+  // Takes the lock, attaches or adopts, and balances from then on, until a signal stops the loop.
+  Result<void> start(Configuration configuration);
+  // What SIGTERM does: undoes what on_stop says.
+  void stop();
+
+ private:
+  Result<void> attach(const Configuration& configuration);
+  void configure(Configuration configuration);
+  void watch_backends();
+  void watch_neighbours();
+  void set_vips();
+  void check_forwarding();
+  void follow_links();
+  void wait_for_signal();
+  // Reads the file again; an unusable one leaves everything as it is.
+  void reload(bool even_if_same);
+
+  void reconcile();
+  // Reconciles soon, once for all events of this turn of the loop.
+  void reconcile_soon();
+  [[nodiscard]] Observation observe(const Service& service, const Backend& backend,
+                                    bool fallback) const;
+  void log_reachability(const Change& change) const;
+  void log_ready();
+
+  void sweep_for_ever(std::stop_token stop);
+
+  boost::asio::io_context& loop_;
+  std::string file_;
+  std::string pins_;
+  std::optional<Lock> lock_;
+  std::unique_ptr<KernelPlane> plane_;
+  std::vector<data_plane::Attachment> attached_;
+  Configuration configuration_;
+  health::Monitor monitor_;
+  Links links_;
+  Neighbours neighbours_;
+  Vips vips_;
+  FileWatch file_watch_;
+  boost::asio::signal_set signals_;
+  std::string text_;  // of the file, as last read
+  bool pending_ = false;
+  bool ready_ = false;
+  std::mutex sweep_mutex_;
+  std::condition_variable_any sweep_wait_;
+  std::jthread sweeper_;
+};
+
+}  // namespace xlvs

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "loader/cli/commands.h"
+#include "loader/plane/snapshot.h"
+
+namespace xlvs::cli {
+
+namespace {
+
+using snapshot::BackendView;
+using snapshot::Counters;
+using snapshot::ServiceView;
+using snapshot::View;
+
+const char* text(Protocol protocol) { return protocol == Protocol::tcp ? "TCP" : "UDP"; }
+const char* text(Scheduler scheduler) { return scheduler == Scheduler::rr ? "rr" : "wrr"; }
+
+// ipvsadm's words.
+const char* text(Forwarding forwarding) {
+  switch (forwarding) {
+    case Forwarding::dr:
+      return "Route";
+    case Forwarding::nat:
+      return "Masq";
+    case Forwarding::local:
+      return "Local";
+  }
+  return "";
+}
+
+const char* text(const BackendView& backend) {
+  if (backend.draining) return "draining";
+  switch (backend.entry.state) {
+    case BackendState::up:
+      return "up";
+    case BackendState::down:
+      return "down";
+    case BackendState::unknown:
+      return "unknown";
+    case BackendState::unresolved:
+      return "unresolved";
+    case BackendState::gone:
+      return "removed";
+  }
+  return "";
+}
+
+// As IPVS has it: who takes no new flows has weight 0.
+uint32_t weight_of(const BackendView& backend) { return backend.serves ? backend.entry.weight : 0; }
+
+std::string text(const Endpoint& endpoint, Protocol protocol, bool numeric) {
+  if (numeric) return endpoint.text();
+  const sockaddr_storage address = endpoint.sockaddr();
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> service{};
+  const int flags = protocol == Protocol::udp ? NI_DGRAM : 0;
+  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), sizeof address, host.data(),
+                  host.size(), service.data(), service.size(), flags) != 0) {
+    return endpoint.text();
+  }
+  const std::string name = host.data();
+  return (name.find(':') == std::string::npos ? name : "[" + name + "]") + ":" + service.data();
+}
+
+// ipvsadm's rounding to eight digits.
+std::string large(uint64_t number) {
+  if (number < 100'000'000) return fmt::format("{:9}", number);
+  if (number < 1'000'000'000) return fmt::format("{:8}K", number / 1'000);
+  if (number < 100'000'000'000) return fmt::format("{:8}M", number / 1'000'000);
+  if (number < 100'000'000'000'000) return fmt::format("{:8}G", number / 1'000'000'000);
+  return fmt::format("{:8}T", number / 1'000'000'000'000);
+}
+
+Counters sum(const ServiceView& service) {
+  Counters total;
+  for (const auto& backend : service.backends) total += backend.counters;
+  return total;
+}
+
+std::string numbers(const Counters& c) {
+  return large(c.flows) + large(c.packets_in) + large(c.packets_out) + large(c.bytes_in) +
+         large(c.bytes_out);
+}
+
+void print_table(const View& view, bool numeric) {
+  fmt::print("xlvs {} (size={})\n", XLVS_VERSION, view.flows_size);
+  fmt::print("Prot LocalAddress:Port Scheduler Flags\n");
+  fmt::print("  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn  State\n");
+  for (const auto& service : view.services) {
+    fmt::print("{:<4} {} {}\n", text(service.key.protocol),
+               text(service.key.vip, service.key.protocol, numeric), text(service.scheduler));
+    for (const auto& backend : service.backends) {
+      fmt::print("  -> {:<28} {:<7} {:<6} {:<10} {:<10} {}{}\n",
+                 text(backend.entry.key.endpoint, service.key.protocol, numeric),
+                 text(backend.entry.key.forwarding), weight_of(backend), backend.active,
+                 backend.inactive, text(backend), backend.entry.key.fallback ? ", fallback" : "");
+    }
+  }
+}
+
+void print_numbers(const View& view, bool numeric, const char* titles) {
+  fmt::print("xlvs {} (size={})\n", XLVS_VERSION, view.flows_size);
+  fmt::print("{:<33} {}\n  -> RemoteAddress:Port\n", "Prot LocalAddress:Port", titles);
+  for (const auto& service : view.services) {
+    const std::string name = fmt::format("{:<4} {}", text(service.key.protocol),
+                                         text(service.key.vip, service.key.protocol, numeric));
+    fmt::print("{:<33}{}\n", name, numbers(sum(service)));
+    for (const auto& backend : service.backends) {
+      fmt::print("  -> {:<28}{}\n", text(backend.entry.key.endpoint, service.key.protocol, numeric),
+                 numbers(backend.counters));
+    }
+  }
+}
+
+void print_drops(const View& view) {
+  fmt::print("{:<20} {:>12} {:>14}  {}\n", "Verdict", "Packets", "Bytes", "Meaning");
+  for (const auto& verdict : view.verdicts) {
+    fmt::print("{:<20} {:>12} {:>14}  {}\n", verdict.name, verdict.packets, verdict.bytes,
+               verdict.help);
+  }
+}
+
+nlohmann::ordered_json to_json(const Counters& c) {
+  return {{"flows", c.flows},
+          {"packets_in", c.packets_in},
+          {"bytes_in", c.bytes_in},
+          {"packets_out", c.packets_out},
+          {"bytes_out", c.bytes_out}};
+}
+
+const char* word(Forwarding forwarding) {
+  switch (forwarding) {
+    case Forwarding::dr:
+      return "dr";
+    case Forwarding::nat:
+      return "nat";
+    case Forwarding::local:
+      return "local";
+  }
+  return "";
+}
+
+nlohmann::ordered_json to_json(const BackendView& backend) {
+  return {{"address", backend.entry.key.endpoint.address.text()},
+          {"port", backend.entry.key.endpoint.port},
+          {"forwarding", word(backend.entry.key.forwarding)},
+          {"fallback", backend.entry.key.fallback},
+          {"weight", backend.entry.weight},
+          {"state", text(backend)},
+          {"serves", backend.serves},
+          {"active", backend.active},
+          {"inactive", backend.inactive},
+          {"counters", to_json(backend.counters)}};
+}
+
+nlohmann::ordered_json to_json(const View& view) {
+  nlohmann::ordered_json services = nlohmann::json::array();
+  for (const auto& service : view.services) {
+    nlohmann::ordered_json backends = nlohmann::json::array();
+    for (const auto& backend : service.backends) backends.push_back(to_json(backend));
+    services.push_back({{"name", service.name},
+                        {"vip", service.key.vip.address.text()},
+                        {"port", service.key.vip.port},
+                        {"protocol", service.key.protocol == Protocol::tcp ? "tcp" : "udp"},
+                        {"scheduler", text(service.scheduler)},
+                        {"counters", to_json(sum(service))},
+                        {"backends", std::move(backends)}});
+  }
+  nlohmann::ordered_json verdicts = nlohmann::json::object();
+  for (const auto& verdict : view.verdicts) {
+    verdicts[verdict.name] = {{"packets", verdict.packets}, {"bytes", verdict.bytes}};
+  }
+  return {{"services", std::move(services)}, {"verdicts", std::move(verdicts)}};
+}
+
+// What was counted between two reads, a second.
+void subtract(View& view, const View& before, double seconds) {
+  const auto rate = [&](uint64_t now, uint64_t then) {
+    return now < then ? 0 : static_cast<uint64_t>(static_cast<double>(now - then) / seconds);
+  };
+  for (auto& service : view.services) {
+    for (auto& backend : service.backends) {
+      Counters old;
+      for (const auto& other : before.services) {
+        if (other.key != service.key) continue;
+        for (const auto& one : other.backends) {
+          if (one.entry.key == backend.entry.key) old = one.counters;
+        }
+      }
+      auto& now = backend.counters;
+      now = {rate(now.flows, old.flows), rate(now.packets_in, old.packets_in),
+             rate(now.bytes_in, old.bytes_in), rate(now.packets_out, old.packets_out),
+             rate(now.bytes_out, old.bytes_out)};
+    }
+  }
+}
+
+int fail(const Error& error) {
+  if (error.code == ENOENT) {
+    fmt::print(stderr,
+               "xlvs: the data plane is not loaded; 'xlvs attach' or 'xlvs run' loads it\n");
+  } else {
+    fmt::print(stderr, "xlvs: {}\n", error.message);
+  }
+  return 1;
+}
+
+int list_connections(const std::string& pins, const ListOptions& options) {
+  const auto flows = snapshot::read_flows(pins);
+  if (!flows) return fail(flows.error());
+  if (options.json) {
+    nlohmann::ordered_json list = nlohmann::json::array();
+    for (const auto& flow : *flows) {
+      list.push_back({{"protocol", flow.protocol == Protocol::tcp ? "tcp" : "udp"},
+                      {"state", flow.state},
+                      {"timeout", flow.expires.count()},
+                      {"client", flow.client.text()},
+                      {"vip", flow.vip.text()},
+                      {"backend", flow.backend.text()}});
+    }
+    fmt::print("{}\n", list.dump(2));
+    return 0;
+  }
+  fmt::print("xlvs connection entries\npro timeout state       {:<22} {:<22} {}\n", "source",
+             "virtual", "destination");
+  for (const auto& flow : *flows) {
+    fmt::print("{:<3} {:>4}:{:02} {:<11} {:<22} {:<22} {}\n", text(flow.protocol),
+               flow.expires.count() / 60, flow.expires.count() % 60, flow.state,
+               text(flow.client, flow.protocol, options.numeric),
+               text(flow.vip, flow.protocol, options.numeric),
+               text(flow.backend, flow.protocol, options.numeric));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int list(const std::string& pins, const ListOptions& options) {
+  if (options.connections) return list_connections(pins, options);
+  auto view = snapshot::read(pins);
+  if (!view) return fail(view.error());
+  if (options.rate) {
+    constexpr std::chrono::seconds span{1};
+    std::this_thread::sleep_for(span);
+    auto later = snapshot::read(pins);
+    if (!later) return fail(later.error());
+    subtract(*later, *view, std::chrono::duration<double>(span).count());
+    view = std::move(later);
+  }
+  if (options.json) {
+    fmt::print("{}\n", to_json(*view).dump(2));
+  } else if (options.drops) {
+    print_drops(*view);
+  } else if (options.stats) {
+    print_numbers(*view, options.numeric, "   Conns   InPkts  OutPkts  InBytes OutBytes");
+  } else if (options.rate) {
+    print_numbers(*view, options.numeric, "     CPS    InPPS   OutPPS    InBPS   OutBPS");
+  } else {
+    print_table(*view, options.numeric);
+  }
+  return 0;
+}
+
+}  // namespace xlvs::cli

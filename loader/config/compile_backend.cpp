@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "loader/config/compile_backend.h"
+
+#include <algorithm>
+
+#include "loader/config/compile_check.h"
+
+namespace xlvs::config {
+
+namespace {
+
+// What to write instead of an address that is none.
+std::string repaired_address(const std::string& text) {
+  if (text.find('/') != std::string::npos) {
+    const std::string host = text.substr(0, text.find('/'));
+    if (Address::parse(host)) return "write \"" + host + "\", without a prefix length";
+  }
+  const size_t colon = text.rfind(':');
+  if (colon != std::string::npos) {
+    std::string host = text.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+    const auto address = Address::parse(host);
+    const bool bracketed = text.front() == '[';
+    if (address && (address->is_v4() || bracketed)) {
+      return "write \"" + host + R"(" and the port as "port")";
+    }
+  }
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
+    return "write it without brackets";
+  }
+  return R"(write it like "192.0.2.1" or "2001:db8::1")";
+}
+
+std::string word_of(Forwarding forwarding) {
+  const auto found = std::find_if(forwardings.begin(), forwardings.end(),
+                                  [&](const auto& row) { return row.second == forwarding; });
+  return std::string(found->first);
+}
+
+// Which network a way of forwarding can bridge. dr and nat leave the address family as it is; only
+// nat writes ports.
+void check_way(const Node& node, const Backend& backend, const Surroundings& service,
+               const std::string& about, Report& report) {
+  const Address& address = backend.endpoint.address;
+  const std::string word = word_of(backend.forwarding);
+  const bool local = backend.forwarding == Forwarding::local;
+  if (!local && address.is_loopback()) {
+    report.error(
+        node["forwarding"].present() ? node["forwarding"] : node["address"],
+        about + "a loopback address is the director itself, which " + word + " cannot reach",
+        R"(write "forwarding": "local")");
+    return;
+  }
+  if (backend.forwarding != Forwarding::nat && backend.endpoint.port != service.port) {
+    report.error(node["port"],
+                 about + word + " does not rewrite ports, so this must be the service's port, " +
+                     std::to_string(service.port),
+                 local ? "remove it" : R"(remove it, or use "forwarding": "nat")");
+  }
+  if (local || !service.vip) return;
+  if (address == *service.vip) {
+    report.error(node["address"], about + "is the vip itself", "write the backend's own address");
+  } else if (address.family() != service.vip->family()) {
+    const std::string ours = address.is_v4() ? "IPv4" : "IPv6";
+    const std::string theirs = address.is_v4() ? "IPv6" : "IPv4";
+    report.error(node["address"],
+                 about + "an " + ours + " address cannot serve an " + theirs + " vip by " + word);
+  }
+}
+
+// A local backend is reached under the vip, so that is where the director must listen.
+void note_listener(const Node& node, const Surroundings& service, Report& report) {
+  if (!service.vip) return;
+  const Endpoint vip{*service.vip, service.port};
+  const Endpoint any{vip.address.is_v4() ? Address(in_addr{}) : Address(in6_addr{}), service.port};
+  report.note(node, "what answers for service " + in_quotes(service.service) +
+                        " on the director must listen on " + vip.text() + " or " + any.text() +
+                        ", since packets reach it under the vip");
+}
+
+}  // namespace
+
+std::optional<Address> compile_address(const Node& node, std::optional<int> family, Names& names,
+                                       Report& report) {
+  const auto& text = node.json().get_ref<const std::string&>();
+  const auto found = names.find(text, family);
+  if (!found) {
+    const std::string& why = found.error().message;
+    const bool looked_up = why.find(in_quotes(text)) != std::string::npos;
+    report.error(
+        node, looked_up ? why : in_quotes(text) + " " + why,
+        looked_up ? "write an IP address, or a name that resolves here" : repaired_address(text));
+    return std::nullopt;
+  }
+  const Address& address = *found;
+  const std::string shown =
+      address.text() == text ? in_quotes(text) : in_quotes(text) + ", " + address.text() + ",";
+  if (address.is_unspecified()) {
+    report.error(node, shown + " is no particular address");
+  } else if (address.is_multicast()) {
+    report.error(node, shown + " is a multicast address");
+  } else if (address.text() == "255.255.255.255") {
+    report.error(node, shown + " is the broadcast address");
+  } else {
+    return address;
+  }
+  return std::nullopt;
+}
+
+std::optional<Backend> compile_backend(const Node& node, const Surroundings& service, Names& names,
+                                       Report& report) {
+  Backend backend;
+  backend.check = compile_check(node["check"], service.check, report);
+  std::optional<int> family;
+  if (service.vip) family = service.vip->family();
+  const auto address = compile_address(node["address"], family, names, report);
+  if (!address) return std::nullopt;
+  backend.endpoint = {*address, node["port"].get_or(service.port)};
+  backend.weight = node["weight"].get_or(backend.weight);
+  backend.forwarding = word_or(node["forwarding"], forwardings, service.forwarding);
+  check_way(node, backend, service, "", report);
+  if (backend.forwarding == Forwarding::local) note_listener(node["address"], service, report);
+  return backend;
+}
+
+std::optional<Backend> compile_fallback(const Node& node, bool global, const Surroundings& service,
+                                        Names& names, Report& report) {
+  std::optional<int> family;
+  if (service.vip) family = service.vip->family();
+  const auto address = compile_address(node["address"], family, names, report);
+  if (!address) return std::nullopt;
+  Backend backend;
+  backend.check.type = CheckType::none;
+  backend.endpoint = {*address, node["port"].get_or(service.port)};
+  backend.forwarding = word_or(node["forwarding"], forwardings,
+                               address->is_loopback() ? Forwarding::local : service.forwarding);
+  const std::string about = global ? "for service " + in_quotes(service.service) + ": " : "";
+  check_way(node, backend, service, about, report);
+  if (backend.forwarding == Forwarding::local) note_listener(node["address"], service, report);
+  return backend;
+}
+
+}  // namespace xlvs::config

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <optional>
+
+#include "loader/config/node.h"
+#include "loader/config/resolve.h"
+#include "loader/state/configuration.h"
+
+namespace xlvs::config {
+
+// What a service has from the top of the file.
+struct Defaults {
+  Scheduler scheduler;
+  Forwarding forwarding;
+  OnFailure on_failure;
+  Check check;
+  Node fallback;
+};
+
+Defaults compile_defaults(const Node& root, Report& report);
+
+// Nothing where the vip is wrong; whatever else is wrong is only reported.
+std::optional<Service> compile_service(const Node& node, const Defaults& defaults, Names& names,
+                                       Report& report);
+
+}  // namespace xlvs::config

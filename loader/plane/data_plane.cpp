@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+#include "loader/plane/data_plane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <xdp/libxdp.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "bpf/types.h"
+#include "loader/base/log.h"
+#include "loader/plane/map.h"
+#include "loader/plane/pins.h"
+#include "xlvs.skel.h"
+
+namespace xlvs::data_plane {
+
+namespace {
+
+constexpr const char* program_name = "xlvs";
+constexpr const char* section = "xdp.frags";
+
+struct CloseMultiprog {
+  void operator()(xdp_multiprog* programs) const { xdp_multiprog__close(programs); }
+};
+using Multiprog = std::unique_ptr<xdp_multiprog, CloseMultiprog>;
+
+struct CloseProgram {
+  void operator()(xdp_program* program) const { xdp_program__close(program); }
+};
+using Program = std::unique_ptr<xdp_program, CloseProgram>;
+
+struct DestroySkeleton {
+  void operator()(xlvs_bpf* skeleton) const { xlvs_bpf__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<xlvs_bpf, DestroySkeleton>;
+
+xdp_attach_mode to_xdp(AttachMode mode) {
+  return mode == AttachMode::native ? XDP_MODE_NATIVE : XDP_MODE_SKB;
+}
+
+const char* text(AttachMode mode) { return mode == AttachMode::native ? "native" : "generic"; }
+
+// libbpf and libxdp explain a failure on several lines before they return its number: those lines
+// go to the log at debug level, and errors are worded here.
+int log_library(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level == LIBBPF_DEBUG) return 0;
+  std::array<char, 1024> line{};
+  vsnprintf(line.data(), line.size(), format, arguments);
+  std::string text = line.data();
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  spdlog::debug("{}", text);
+  return 0;
+}
+
+int log_libxdp(libxdp_print_level level, const char* format, va_list arguments) {
+  return log_library(level == LIBXDP_DEBUG ? LIBBPF_DEBUG : LIBBPF_WARN, format, arguments);
+}
+
+void quiet_libraries() {
+  libbpf_set_print(log_library);
+  libxdp_set_print(log_libxdp);
+}
+
+// ---- what is attached ----
+
+// Does the program use the map?
+bool uses_map(int program, uint32_t map_id) {
+  std::array<uint32_t, 64> ids{};
+  bpf_prog_info info{};
+  info.nr_map_ids = ids.size();
+  info.map_ids = reinterpret_cast<uintptr_t>(ids.data());
+  uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(program, &info, &length) != 0) return false;
+  const std::span used(ids.data(), std::min<size_t>(info.nr_map_ids, ids.size()));
+  return std::find(used.begin(), used.end(), map_id) != used.end();
+}
+
+struct Found {
+  Multiprog programs;
+  xdp_program* ours = nullptr;  // one of `programs`
+  bool any = false;
+};
+
+// Our program on an interface: the one named xlvs that uses the pinned map.
+Found find_on(int ifindex, uint32_t services_map) {
+  Found found;
+  xdp_multiprog* programs = xdp_multiprog__get_from_ifindex(ifindex);
+  if (libxdp_get_error(programs) != 0) return found;
+  found.programs.reset(programs);
+  const auto consider = [&](xdp_program* program) {
+    if (program == nullptr) return;
+    found.any = true;
+    if (std::strcmp(xdp_program__name(program), program_name) == 0 &&
+        uses_map(xdp_program__fd(program), services_map)) {
+      found.ours = program;
+    }
+  };
+  if (xdp_multiprog__is_legacy(programs)) {
+    consider(xdp_multiprog__main_prog(programs));
+  } else {
+    for (xdp_program* program = xdp_multiprog__next_prog(nullptr, programs); program != nullptr;
+         program = xdp_multiprog__next_prog(program, programs)) {
+      consider(program);
+    }
+  }
+  return found;
+}
+
+Attachment describe(const std::string& name, int ifindex, xdp_multiprog* programs, bool adopted) {
+  return {name, ifindex,
+          xdp_multiprog__attach_mode(programs) == XDP_MODE_SKB ? AttachMode::generic
+                                                               : AttachMode::native,
+          adopted, !xdp_multiprog__is_legacy(programs)};
+}
+
+// ---- loading ----
+
+// Buckets so that all services and NAT backends fill at most a quarter of the entries.
+uint32_t index_buckets(const Tables& tables) {
+  return std::bit_ceil(tables.services + tables.backends);
+}
+
+// Sets a map's size and pin, or keeps the size of one that is pinned already.
+Result<uint32_t> prepare(bpf_map* map, const std::string& pins, const char* name, uint32_t size,
+                         std::vector<std::string>& notes) {
+  const std::string path = pins::path(pins, name);
+  auto pinned = open_pinned_map(path, bpf_map__value_size(map));
+  if (pinned && size != 0 && pinned->size != size) {
+    notes.push_back(std::string(name) + " keeps its " + std::to_string(pinned->size) +
+                    " entries instead of " + std::to_string(size) +
+                    ": the tables of a running data plane do not change their size");
+  }
+  if (!pinned && pinned.error().code != ENOENT) return pinned.error();
+  const uint32_t entries = pinned ? pinned->size : size;
+  if (entries != 0) bpf_map__set_max_entries(map, entries);
+  if (const int error = bpf_map__set_pin_path(map, path.c_str())) {
+    return Error::from_code("pin " + path, error);
+  }
+  return bpf_map__max_entries(map);
+}
+
+Result<Skeleton> open_skeleton(const std::string& pins, const Tables& tables,
+                               std::vector<std::string>& notes) {
+  Skeleton skeleton(xlvs_bpf__open());
+  if (!skeleton) return Error::from_errno("open the embedded BPF object");
+  auto& maps = skeleton->maps;
+  struct Wanted {
+    bpf_map* map;
+    const char* name;
+    uint32_t size;  // 0: as the object says
+  };
+  const uint32_t buckets = index_buckets(tables);
+  const std::array<Wanted, 11> wanted{
+      {{maps.services, pins::services, tables.services},
+       {maps.tables, pins::tables, tables.slots},
+       {maps.backends, pins::backends, tables.backends},
+       {maps.data_settings, pins::settings, 0},
+       {maps.flows, pins::flows, tables.flows},
+       {maps.pending, pins::pending, tables.pending},
+       {maps.connections, pins::connections, tables.backends},
+       {maps.backend_counters, pins::backend_counters, tables.backends},
+       {maps.verdicts, pins::verdicts, 0},
+       {maps.events, pins::events, 0},
+       {maps.endpoints, pins::endpoints, buckets}}};
+  for (const auto& [map, name, size] : wanted) {
+    const auto entries = prepare(map, pins, name, size, notes);
+    if (!entries) return entries.error();
+    if (map == maps.endpoints) skeleton->rodata->index_mask = *entries - 1;
+  }
+  return skeleton;
+}
+
+// ---- attaching ----
+
+std::string explain(int error, AttachMode mode) {
+  switch (error < 0 ? -error : error) {
+    case EBUSY:
+      return "another XDP program is attached and does not share; detach it first";
+    case EOPNOTSUPP:
+      return mode == AttachMode::native
+                 ? "its driver has no native XDP; '--mode generic' works everywhere, slower"
+                 : "the kernel has no generic XDP";
+    case ERANGE:
+      return "its MTU is larger than its driver takes with XDP";
+    case EPERM:
+      return "not permitted: root or CAP_BPF and CAP_NET_ADMIN are needed";
+    default:
+      return std::strerror(error < 0 ? -error : error);
+  }
+}
+
+Result<Mac> mac_of(const std::string& interface) {
+  const Fd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  if (!socket) return Error::from_errno("open a socket");
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  if (ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0) {
+    return Error::from_errno("read the MAC address of " + interface);
+  }
+  Mac mac;
+  std::memcpy(mac.bytes.data(), request.ifr_hwaddr.sa_data, mac.bytes.size());
+  return mac;
+}
+
+// Tells the program about an interface: its frames are looked at from here on.
+Result<void> introduce(const MappedArray<struct settings>& settings, const Attachment& attachment) {
+  const auto mac = mac_of(attachment.interface);
+  if (!mac) return mac.error();
+  auto& slots = settings[0].interfaces;
+  auto* slot = std::find_if(std::begin(slots), std::end(slots), [&](const ::interface& one) {
+    return one.ifindex == static_cast<uint32_t>(attachment.ifindex);
+  });
+  if (slot == std::end(slots)) {
+    slot = std::find_if(std::begin(slots), std::end(slots),
+                        [](const ::interface& one) { return one.ifindex == 0; });
+  }
+  if (slot == std::end(slots)) {
+    return Error{"at most " + std::to_string(MAX_INTERFACES) + " interfaces can be attached"};
+  }
+  next_hop self{};
+  std::copy(mac->bytes.begin(), mac->bytes.end(), self.hop.mac);
+  self.hop.interface = static_cast<__u16>(slot - std::begin(slots) + 1);
+  slot->self = self;
+  slot->ifindex = static_cast<uint32_t>(attachment.ifindex);
+  return {};
+}
+
+void forget(const MappedArray<struct settings>& settings, int ifindex) {
+  for (auto& slot : settings[0].interfaces) {
+    if (slot.ifindex == static_cast<uint32_t>(ifindex)) slot.ifindex = 0;
+  }
+}
+
+Result<Attachment> attach_one(xdp_program* program, const std::string& interface, int ifindex,
+                              AttachMode mode) {
+  const int error = xdp_program__attach(program, ifindex, to_xdp(mode), 0);
+  if (error != 0) {
+    return Error{"attach to " + interface + " in " + text(mode) + " mode: " + explain(error, mode),
+                 error < 0 ? -error : error};
+  }
+  const Multiprog programs(xdp_multiprog__get_from_ifindex(ifindex));
+  if (libxdp_get_error(programs.get()) != 0)
+    return Error{"attached to " + interface + ", but it is not there"};
+  return describe(interface, ifindex, programs.get(), false);
+}
+
+Result<void> check_free(const std::string& interface, const Found& found) {
+  if (!found.any || found.ours != nullptr || !xdp_multiprog__is_legacy(found.programs.get())) {
+    return {};
+  }
+  xdp_program* other = xdp_multiprog__main_prog(found.programs.get());
+  return Error{"attach to " + interface + ": XDP program '" + xdp_program__name(other) + "' (id " +
+                   std::to_string(xdp_program__id(other)) +
+                   ") is attached and does not share; remove it with: ip link set dev " +
+                   interface + " xdp off",
+               EBUSY};
+}
+
+struct Plan {
+  std::vector<Attachment> adopted;
+  std::vector<std::string> missing;
+};
+
+Result<Plan> plan(const std::string& pins, const std::vector<std::string>& interfaces) {
+  Plan plan;
+  const auto services = open_pinned_map(pins::path(pins, pins::services));
+  for (const auto& interface : interfaces) {
+    const int ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
+    if (ifindex == 0) return Error{"there is no interface " + interface, ENODEV};
+    const Found found = find_on(ifindex, services ? services->id : 0);
+    if (found.ours != nullptr) {
+      plan.adopted.push_back(describe(interface, ifindex, found.programs.get(), true));
+      continue;
+    }
+    if (const auto free = check_free(interface, found); !free) return free.error();
+    plan.missing.push_back(interface);
+  }
+  return plan;
+}
+
+// Loads the program by attaching it, as libxdp wants it: alone and under its dispatcher it is
+// loaded differently.
+Result<void> attach_missing(const std::string& pins, const std::vector<std::string>& interfaces,
+                            AttachMode mode, const Tables& tables, std::vector<std::string>& notes,
+                            std::vector<Attachment>& attached) {
+  auto skeleton = open_skeleton(pins, tables, notes);
+  if (!skeleton) return skeleton.error();
+  const Program program(xdp_program__from_bpf_obj((*skeleton)->obj, section));
+  if (const long error = libxdp_get_error(program.get()); error != 0) {
+    return Error::from_code("prepare the XDP program", static_cast<int>(error));
+  }
+  xdp_program__set_xdp_frags_support(program.get(), true);
+  for (const auto& interface : interfaces) {
+    const int ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
+    auto attachment = attach_one(program.get(), interface, ifindex, mode);
+    if (!attachment) {
+      for (const auto& done : attached) {
+        xdp_program__detach(program.get(), done.ifindex, to_xdp(mode), 0);
+      }
+      return attachment.error();
+    }
+    attached.push_back(std::move(*attachment));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Attachment>> attach(const std::string& pins,
+                                       const std::vector<std::string>& interfaces, AttachMode mode,
+                                       const Tables& tables, std::vector<std::string>& notes) {
+  quiet_libraries();
+  auto planned = plan(pins, interfaces);
+  if (!planned) return planned.error();
+  const bool fresh = !open_pinned_map(pins::path(pins, pins::services));
+  if (const auto made = pins::make_folder(pins); !made) return made.error();
+  std::vector<Attachment> attached;
+  if (!planned->missing.empty()) {
+    const auto done = attach_missing(pins, planned->missing, mode, tables, notes, attached);
+    if (!done) {
+      if (fresh) pins::remove_folder(pins);
+      return done.error();
+    }
+  }
+  const auto settings = MappedArray<struct settings>::open(pins::path(pins, pins::settings));
+  if (!settings) return settings.error();
+  attached.insert(attached.begin(), planned->adopted.begin(), planned->adopted.end());
+  for (const auto& attachment : attached) {
+    if (const auto known = introduce(*settings, attachment); !known) return known.error();
+  }
+  return attached;
+}
+
+Result<std::vector<Attachment>> attachments(const std::string& pins) {
+  quiet_libraries();
+  const auto services = open_pinned_map(pins::path(pins, pins::services));
+  if (!services) return services.error();
+  std::vector<Attachment> attached;
+  const std::unique_ptr<struct if_nameindex, decltype(&if_freenameindex)> names(::if_nameindex(),
+                                                                                &if_freenameindex);
+  for (const auto* entry = names.get(); entry != nullptr && entry->if_index != 0; ++entry) {
+    const int ifindex = static_cast<int>(entry->if_index);
+    const Found found = find_on(ifindex, services->id);
+    if (found.ours != nullptr) {
+      attached.push_back(describe(entry->if_name, ifindex, found.programs.get(), true));
+    }
+  }
+  return attached;
+}
+
+Result<std::vector<std::string>> detach(const std::string& pins,
+                                        const std::vector<std::string>& interfaces) {
+  quiet_libraries();
+  const auto services = open_pinned_map(pins::path(pins, pins::services));
+  if (!services && services.error().code == ENOENT) return std::vector<std::string>{};
+  if (!services) return services.error();
+  const auto settings = MappedArray<struct settings>::open(pins::path(pins, pins::settings));
+  auto attached = attachments(pins);
+  if (!attached) return attached.error();
+
+  std::vector<std::string> detached;
+  for (const auto& attachment : *attached) {
+    const bool wanted = interfaces.empty() || std::find(interfaces.begin(), interfaces.end(),
+                                                        attachment.interface) != interfaces.end();
+    if (!wanted) continue;
+    const Found found = find_on(attachment.ifindex, services->id);
+    const int error =
+        xdp_program__detach(found.ours, attachment.ifindex, to_xdp(attachment.mode), 0);
+    if (error != 0) return Error::from_code("detach from " + attachment.interface, error);
+    if (settings) forget(*settings, attachment.ifindex);
+    detached.push_back(attachment.interface);
+  }
+  if (detached.size() == attached->size()) pins::remove_folder(pins);
+  return detached;
+}
+
+}  // namespace xlvs::data_plane

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "loader/plane/index.h"
+
+#include <array>
+#include <atomic>
+#include <cstring>
+
+namespace xlvs {
+
+namespace {
+
+uint64_t load(const index_entry& entry) {
+  return std::atomic_ref(const_cast<__u64&>(entry.word)).load(std::memory_order_acquire);
+}
+
+void publish(index_entry& entry, uint64_t word) {
+  std::atomic_ref(entry.word).store(word, std::memory_order_release);
+}
+
+bool same(const endpoint_key& a, const endpoint_key& b) {
+  return std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+}  // namespace
+
+std::span<index_entry> Index::bucket(uint64_t number) const {
+  return buckets_[number & (buckets_.size() - 1)].entries;
+}
+
+index_entry* Index::entry_of(const endpoint_key& key) const {
+  const uint64_t hash = endpoint_hash(&key);
+  for (const uint64_t number : {hash, hash >> 32}) {
+    for (auto& entry : bucket(number)) {
+      if (load(entry) != 0 && same(entry.key, key)) return &entry;
+    }
+  }
+  return nullptr;
+}
+
+index_entry* Index::free_entry(const endpoint_key& key) const {
+  const uint64_t hash = endpoint_hash(&key);
+  // The first bucket before the second: packets look there first.
+  for (const uint64_t number : {hash, hash >> 32}) {
+    for (auto& entry : bucket(number)) {
+      if (load(entry) == 0 && !erased_.contains(&entry)) return &entry;
+    }
+  }
+  return nullptr;
+}
+
+Result<void> Index::insert(const endpoint_key& key, uint32_t id) {
+  index_entry* entry = free_entry(key);
+  if (entry == nullptr) return Error{"the index has no room for one more service or NAT backend"};
+  entry->key = key;
+  publish(*entry, uint64_t{++generation_} << 32 | id);
+  return {};
+}
+
+void Index::erase(const endpoint_key& key) {
+  index_entry* entry = entry_of(key);
+  if (entry == nullptr) return;
+  publish(*entry, 0);
+  erased_.insert(entry);
+}
+
+uint32_t Index::find(const endpoint_key& key) const {
+  const index_entry* entry = entry_of(key);
+  return entry == nullptr ? 0 : static_cast<uint32_t>(load(*entry));
+}
+
+}  // namespace xlvs

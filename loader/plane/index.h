@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <span>
+
+#include "bpf/types.h"
+#include "loader/base/result.h"
+
+namespace xlvs {
+
+// The writer's side of the index that bpf/service.h reads: two-choice hashing, INDEX_WAYS keys a
+// bucket. An entry is published by one 64-bit store of its word; an erased one is written again
+// only after settle().
+class Index {
+ public:
+  // `buckets` is the kernel's array itself; its size is a power of two.
+  explicit Index(std::span<index_bucket> buckets) : buckets_(buckets) {}
+
+  // The id (not 0) under a key that is not in yet. Fails if both of its buckets are full; at the
+  // load the loader sizes it for (a quarter) that does not happen by chance.
+  Result<void> insert(const endpoint_key& key, uint32_t id);
+  // Does nothing if the key is not in.
+  void erase(const endpoint_key& key);
+  // The id under the key, 0 if there is none.
+  [[nodiscard]] uint32_t find(const endpoint_key& key) const;
+
+  void settle() { erased_.clear(); }
+  [[nodiscard]] bool has_erased() const { return !erased_.empty(); }
+
+ private:
+  [[nodiscard]] index_entry* entry_of(const endpoint_key& key) const;
+  [[nodiscard]] index_entry* free_entry(const endpoint_key& key) const;
+  [[nodiscard]] std::span<index_entry> bucket(uint64_t number) const;
+
+  std::span<index_bucket> buckets_;
+  std::set<const index_entry*> erased_;
+  uint32_t generation_ = 0;
+};
+
+}  // namespace xlvs

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: MIT
+#include "loader/plane/kernel_plane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/membarrier.h>
+#include <netinet/in.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <ctime>
+
+#include "bpf/types.h"
+#include "loader/base/log.h"
+#include "loader/plane/pins.h"
+#include "loader/plane/wire.h"
+
+namespace xlvs {
+
+namespace {
+
+// What packets read while it may change is stored at once.
+template <typename T>
+void publish(T& where, T value) {
+  std::atomic_ref(where).store(value, std::memory_order_release);
+}
+
+table_region region_of(const ::service& service) {
+  return std::bit_cast<table_region>(std::atomic_ref(const_cast<__u64&>(service.table)).load());
+}
+
+// The kernel's tick: the coarse clocks advance by it.
+uint64_t jiffies(std::chrono::seconds duration) {
+  timespec tick{};
+  clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+  const int64_t hertz = 1'000'000'000 / std::max<int64_t>(tick.tv_nsec, 1);
+  return static_cast<uint64_t>(duration.count() * hertz);
+}
+
+std::vector<__u32> read_slots(const MappedArray<slot>& tables, table_region region) {
+  std::vector<__u32> slots;
+  for (uint32_t i = 0; i < region.size; ++i) slots.push_back(tables[region.offset + 1 + i].backend);
+  return slots;
+}
+
+uint64_t read_cursor(const MappedArray<slot>& tables, table_region region) {
+  return std::atomic_ref(tables[region.offset].cursor).load();
+}
+
+}  // namespace
+
+Result<KernelPlane::Maps> KernelPlane::open_maps(const std::string& pins_folder) {
+  const auto at = [&](const char* name) { return pins::path(pins_folder, name); };
+  auto endpoints_map = MappedArray<index_bucket>::open(at(pins::endpoints));
+  if (!endpoints_map) return endpoints_map.error();
+  auto services_map = MappedArray<::service>::open(at(pins::services));
+  if (!services_map) return services_map.error();
+  auto tables_map = MappedArray<slot>::open(at(pins::tables));
+  if (!tables_map) return tables_map.error();
+  auto backends_map = MappedArray<::backend>::open(at(pins::backends));
+  if (!backends_map) return backends_map.error();
+  auto settings_map = MappedArray<struct settings>::open(at(pins::settings));
+  if (!settings_map) return settings_map.error();
+  auto connections_map = open_pinned_map(at(pins::connections), sizeof(::connections));
+  if (!connections_map) return connections_map.error();
+  auto counters_map = open_pinned_map(at(pins::backend_counters), sizeof(::backend_counters));
+  if (!counters_map) return counters_map.error();
+  return Maps{std::move(*endpoints_map), std::move(*services_map), std::move(*tables_map),
+              std::move(*backends_map),  std::move(*settings_map), std::move(*connections_map),
+              std::move(*counters_map)};
+}
+
+Result<std::unique_ptr<KernelPlane>> KernelPlane::open(const std::string& pins_folder) {
+  auto maps = open_maps(pins_folder);
+  if (!maps) return maps.error();
+  std::unique_ptr<KernelPlane> plane(new KernelPlane(std::move(*maps)));
+  plane->adopt();
+  return plane;
+}
+
+KernelPlane::KernelPlane(Maps maps)
+    : maps_(std::move(maps)),
+      index_(maps_.endpoints.values()),
+      service_ids_(maps_.services.size()),
+      backend_ids_(maps_.backends.size()),
+      slots_(maps_.tables.size()) {}
+
+// ---- adopting ----
+
+void KernelPlane::adopt() {
+  adopt_services();
+  for (uint32_t id = 1; id < maps_.backends.size(); ++id) {
+    if (maps_.backends[id].state != BACKEND_FREE) adopt_backend(id);
+  }
+  for (auto& [key, service] : applied_) {
+    std::stable_sort(service.backends.begin(), service.backends.end(),
+                     [&](const BackendEntry& a, const BackendEntry& b) {
+                       return maps_.backends[backend_ids_of_.at({key, a.key})].position <
+                              maps_.backends[backend_ids_of_.at({key, b.key})].position;
+                     });
+    Scheduled& scheduled = scheduled_.at(key);
+    const SetTable table{key, service.name, service.scheduler, members(service)};
+    scheduled.list = candidates(table);
+  }
+}
+
+// A service that is not in the index was never opened, or is closed: its entry is free.
+void KernelPlane::adopt_services() {
+  for (uint32_t id = 1; id < maps_.services.size(); ++id) {
+    const ::service& entry = maps_.services[id];
+    if (entry.key.port == 0 || index_.find(entry.key) != id) continue;
+    const ServiceKey key = wire::service_key(entry.key);
+    const auto scheduler = static_cast<Scheduler>(entry.scheduler);
+    applied_.emplace(key, ServiceEntry{key, entry.name, scheduler, {}});
+    scheduled_.emplace(key, Scheduled{id, scheduler, {}});
+    service_ids_.take_at(id, 1);
+    if (const auto region = region_of(entry); region.size > 0) {
+      slots_.take_at(region.offset, region.size + 1);
+    }
+  }
+}
+
+const ServiceEntry* KernelPlane::service_of(const ::backend& backend) const {
+  for (const auto& [key, scheduled] : scheduled_) {
+    if (scheduled.id == backend.service && static_cast<__u8>(key.protocol) == backend.protocol) {
+      return &applied_.at(key);
+    }
+  }
+  return nullptr;
+}
+
+void KernelPlane::adopt_backend(uint32_t id) {
+  ::backend& backend = maps_.backends[id];
+  backend_ids_.take_at(id, 1);
+  const BackendEntry entry = wire::from_wire(backend);
+  if (entry.key.forwarding == Forwarding::nat) {
+    ++reply_users_[{entry.key.endpoint, static_cast<Protocol>(backend.protocol)}];
+  }
+  const ServiceEntry* service = service_of(backend);
+  if (service == nullptr) {
+    publish(backend.state, BACKEND_GONE);
+    retired_.emplace(id, 0);
+    return;
+  }
+  const BackendPath path{service->key, entry.key};
+  if (backend.state == BACKEND_DRAINING) {
+    retired_.emplace(id, 0);
+    draining_.emplace(path, id);
+    return;
+  }
+  backend_ids_of_.emplace(path, id);
+  applied_.at(service->key).backends.push_back(entry);
+}
+
+// ---- changing ----
+
+Result<void> KernelPlane::apply(const Change& change) {
+  return std::visit([this](const auto& one) { return apply_one(one); }, change);
+}
+
+Result<void> KernelPlane::apply_one(const AddService& change) {
+  const auto id = take(service_ids_, 1, "services");
+  if (!id) return id.error();
+  ::service entry{};
+  entry.key = wire::service_key(change.key);
+  entry.scheduler = static_cast<enum scheduler>(change.scheduler);
+  std::copy_n(change.name.begin(), std::min(change.name.size(), sizeof entry.name - 1), entry.name);
+  maps_.services[*id] = entry;
+  scheduled_[change.key] = {*id, change.scheduler, {}};
+  applied_[change.key] = {change.key, change.name, change.scheduler, {}};
+  return {};
+}
+
+Result<void> KernelPlane::apply_one(const OpenService& change) {
+  return index_.insert(wire::service_key(change.key), scheduled_.at(change.key).id);
+}
+
+Result<void> KernelPlane::apply_one(const RemoveService& change) {
+  const uint32_t id = scheduled_.at(change.key).id;
+  index_.erase(wire::service_key(change.key));
+  publish_table(id, {});
+  service_ids_.release(id, 1);
+  scheduled_.erase(change.key);
+  applied_.erase(change.key);
+  return {};
+}
+
+Result<void> KernelPlane::apply_one(const PutBackend& change) {
+  const BackendPath path{change.service, change.backend.key};
+  auto known = backend_ids_of_.find(path);
+  if (const auto back = draining_.find(path); back != draining_.end()) {
+    known = backend_ids_of_.emplace(path, back->second).first;
+    retired_.erase(back->second);
+    draining_.erase(back);
+  }
+  if (known != backend_ids_of_.end()) {
+    change_backend(known->second, change);
+  } else {
+    const auto id = add_backend(change);
+    if (!id) return id.error();
+    backend_ids_of_.emplace(path, *id);
+  }
+  auto& backends = applied_.at(change.service).backends;
+  std::erase_if(backends, [&](const BackendEntry& e) { return e.key == change.backend.key; });
+  const auto at = std::min<size_t>(change.position, backends.size());
+  backends.insert(backends.begin() + static_cast<ptrdiff_t>(at), change.backend);
+  return {};
+}
+
+Result<uint32_t> KernelPlane::add_backend(const PutBackend& change) {
+  const auto id = take(backend_ids_, 1, "backends");
+  if (!id) return id.error();
+  if (change.backend.key.forwarding == Forwarding::nat) {
+    const auto opened = open_replies(change.backend, change.service.protocol);
+    if (!opened) {
+      backend_ids_.release(*id, 1);
+      return opened.error();
+    }
+  }
+  const ::connections none{};
+  const std::vector<::backend_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
+  bpf_map_update_elem(maps_.connections.fd.get(), &*id, &none, BPF_ANY);
+  bpf_map_update_elem(maps_.backend_counters.fd.get(), &*id, zero.data(), BPF_ANY);
+  maps_.backends[*id] = wire::to_wire(change.service, scheduled_.at(change.service).id,
+                                      change.backend, change.position);
+  return id;
+}
+
+void KernelPlane::change_backend(uint32_t id, const PutBackend& change) {
+  ::backend& entry = maps_.backends[id];
+  publish(entry.next_hop.word, wire::to_wire(change.backend.egress).word);
+  publish(entry.weight, change.backend.weight);
+  publish(entry.position, change.position);
+  publish(entry.state, wire::to_wire(change.backend.state));
+}
+
+Result<void> KernelPlane::apply_one(const RemoveBackend& change) {
+  const BackendPath path{change.service, change.backend};
+  const uint32_t id = backend_ids_of_.at(path);
+  backend_ids_of_.erase(path);
+  if (const auto service = applied_.find(change.service); service != applied_.end()) {
+    std::erase_if(service->second.backends,
+                  [&](const BackendEntry& entry) { return entry.key == change.backend; });
+  }
+  publish(maps_.backends[id].state, change.with_flows ? BACKEND_GONE : BACKEND_DRAINING);
+  retired_.emplace(id, 0);
+  if (!change.with_flows) draining_.emplace(path, id);
+  return {};
+}
+
+// ---- tables ----
+
+std::vector<tables::Candidate> KernelPlane::candidates(const SetTable& change) const {
+  std::vector<tables::Candidate> list;
+  for (const auto& member : change.members) {
+    list.push_back({backend_ids_of_.at({change.service, member.key}), member.weight});
+  }
+  return list;
+}
+
+// The slots of the new table, which goes on where the old one is now.
+std::vector<uint32_t> KernelPlane::next_table(const SetTable& change, Scheduled& scheduled,
+                                              uint32_t& level) {
+  const ::service& entry = maps_.services[scheduled.id];
+  const auto region = region_of(entry);
+  const auto before = read_slots(maps_.tables, region);
+  const uint64_t cursor = before.empty() ? 0 : read_cursor(maps_.tables, region);
+  const auto list = candidates(change);
+  if (change.scheduler == Scheduler::rr) {
+    const uint32_t last = cursor == 0 ? 0 : before[(cursor - 1) % before.size()];
+    return tables::rr(list, last, before);
+  }
+  if (scheduled.list.empty()) {
+    level = tables::wrr_first_level(list);
+  } else {
+    const auto levels = tables::wrr(scheduled.list, entry.level).levels;
+    const uint32_t now =
+        cursor == 0 || levels.empty() ? entry.level : levels[(cursor - 1) % levels.size()];
+    level = tables::wrr_level_after_change(list, now);
+  }
+  const auto round = tables::wrr(list, level);
+  if (round.apportioned) {
+    spdlog::warn("service {}: its weights need more than {} slots; shares are approximate",
+                 change.name, tables::max_slots);
+  }
+  return round.slots;
+}
+
+Result<table_region> KernelPlane::write_table(const std::vector<uint32_t>& slots) {
+  if (slots.empty()) return table_region{};
+  const auto size = static_cast<uint32_t>(slots.size());
+  const auto offset = take(slots_, size + 1, "slots");
+  if (!offset) return offset.error();
+  maps_.tables[*offset].cursor = 0;
+  for (uint32_t i = 0; i < size; ++i) {
+    slot value{};
+    value.backend = slots[i];
+    maps_.tables[*offset + 1 + i] = value;
+  }
+  return table_region{*offset, size};
+}
+
+void KernelPlane::publish_table(uint32_t service, table_region region) {
+  const auto old = region_of(maps_.services[service]);
+  publish(maps_.services[service].table, std::bit_cast<__u64>(region));
+  if (old.size > 0) slots_.release(old.offset, old.size + 1);
+}
+
+Result<void> KernelPlane::apply_one(const SetTable& change) {
+  Scheduled& scheduled = scheduled_.at(change.service);
+  ::service& entry = maps_.services[scheduled.id];
+  uint32_t level = 0;
+  const auto region = write_table(next_table(change, scheduled, level));
+  if (!region) return region.error().in("service " + change.name);
+  publish_table(scheduled.id, *region);
+  // Not read by packets:
+  entry.level = level;
+  entry.scheduler = static_cast<enum scheduler>(change.scheduler);
+  std::memset(entry.name, 0, sizeof entry.name);
+  std::copy_n(change.name.begin(), std::min(change.name.size(), sizeof entry.name - 1), entry.name);
+  scheduled.scheduler = change.scheduler;
+  scheduled.list = candidates(change);
+  ServiceEntry& applied = applied_.at(change.service);
+  applied.name = change.name;
+  applied.scheduler = change.scheduler;
+  return {};
+}
+
+// ---- the way back of NAT ----
+
+Result<void> KernelPlane::open_replies(const BackendEntry& entry, Protocol protocol) {
+  const auto key = std::pair(entry.key.endpoint, protocol);
+  if (reply_users_[key]++ > 0) return {};
+  auto opened = index_.insert(wire::reply_key(entry.key.endpoint, protocol), 1);
+  if (!opened) {
+    reply_users_.erase(key);
+    return opened;
+  }
+  publish(maps_.settings[0].reply_endpoints, maps_.settings[0].reply_endpoints + 1);
+  return {};
+}
+
+void KernelPlane::close_replies(const ::backend& backend) {
+  const auto entry = wire::from_wire(backend);
+  const auto key = std::pair(entry.key.endpoint, static_cast<Protocol>(backend.protocol));
+  const auto users = reply_users_.find(key);
+  if (users == reply_users_.end() || --users->second > 0) return;
+  reply_users_.erase(users);
+  index_.erase(wire::reply_key(key.first, key.second));
+  publish(maps_.settings[0].reply_endpoints, maps_.settings[0].reply_endpoints - 1);
+}
+
+// ---- what has been removed ----
+
+bool KernelPlane::has_flows(uint32_t backend) const {
+  ::connections open{};
+  if (bpf_map_lookup_elem(maps_.connections.fd.get(), &backend, &open) != 0) return true;
+  return open.active != 0 || open.inactive != 0 || open.pending != 0;
+}
+
+void KernelPlane::swept() {
+  // Two sweeps: a packet that still held the old table has by then recorded its flow, and it was
+  // counted.
+  constexpr unsigned enough = 2;
+  for (auto next = retired_.begin(); next != retired_.end();) {
+    const auto current = next++;
+    if (++current->second < enough || has_flows(current->first)) continue;
+    free_backend(current->first);
+    retired_.erase(current);
+  }
+}
+
+void KernelPlane::free_backend(uint32_t id) {
+  ::backend& entry = maps_.backends[id];
+  if (entry.forwarding == FORWARDING_NAT) close_replies(entry);
+  publish(entry.state, BACKEND_FREE);
+  backend_ids_.release(id, 1);
+  std::erase_if(draining_, [&](const auto& one) { return one.second == id; });
+}
+
+Result<uint32_t> KernelPlane::take(Regions& regions, uint32_t count, const char* what) {
+  auto taken = regions.take(count);
+  if (!taken && regions.has_released()) {
+    wait_for_grace();
+    taken = regions.take(count);
+  }
+  if (taken) return *taken;
+  return Error{std::string("no room left in ") + what + ": raise tables." + what +
+                   " and start the data plane anew",
+               ENOSPC};
+}
+
+void KernelPlane::wait_for_grace() {
+  // All CPUs have left the program runs that may have seen what was released (rcu).
+  syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+  service_ids_.settle();
+  backend_ids_.settle();
+  slots_.settle();
+  index_.settle();
+}
+
+// ---- settings ----
+
+void KernelPlane::set(const Timeouts& timeouts, uint32_t refusals_per_second) {
+  struct settings& settings = maps_.settings[0];
+  const auto store = [&](enum flow_state state, std::chrono::seconds duration) {
+    publish(settings.timeouts[state], static_cast<__u32>(jiffies(duration)));
+  };
+  store(FLOW_SYN, timeouts.tcp_syn);
+  store(FLOW_ESTABLISHED, timeouts.tcp);
+  store(FLOW_FIN, timeouts.tcp_fin);
+  store(FLOW_CLOSED, timeouts.tcp_rst);
+  store(FLOW_UDP, timeouts.udp);
+  publish(settings.second, static_cast<__u32>(jiffies(std::chrono::seconds(1))));
+  publish(settings.refusals_per_second, refusals_per_second);
+}
+
+void KernelPlane::set_route_generation(uint32_t generation) {
+  publish(maps_.settings[0].route_generation, generation);
+}
+
+uint16_t KernelPlane::interface_number(int ifindex) const {
+  for (const auto& slot : maps_.settings[0].interfaces) {
+    if (slot.ifindex == static_cast<uint32_t>(ifindex)) return slot.self.hop.interface;
+  }
+  return 0;
+}
+
+void KernelPlane::set_mac(int ifindex, const Mac& mac) {
+  for (auto& slot : maps_.settings[0].interfaces) {
+    if (slot.ifindex != static_cast<uint32_t>(ifindex)) continue;
+    next_hop self = slot.self;
+    std::copy(mac.bytes.begin(), mac.bytes.end(), self.hop.mac);
+    publish(slot.self.word, self.word);
+  }
+}
+
+}  // namespace xlvs

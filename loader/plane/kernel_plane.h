@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/types.h"
+#include "loader/plane/index.h"
+#include "loader/plane/map.h"
+#include "loader/plane/plane.h"
+#include "loader/plane/regions.h"
+#include "loader/state/tables.h"
+
+namespace xlvs {
+
+// The only writer of the pinned maps. It begins with what it finds in them, so that an agent goes
+// on where the last one ended, however that was.
+class KernelPlane final : public Plane {
+ public:
+  static Result<std::unique_ptr<KernelPlane>> open(const std::string& pins);
+
+  [[nodiscard]] const State& applied() const override { return applied_; }
+  Result<void> apply(const Change& change) override;
+
+  // Timeouts and the limit of answers.
+  void set(const Timeouts& timeouts, uint32_t refusals_per_second);
+  // The ways to clients may have changed: they are looked up again.
+  void set_route_generation(uint32_t generation);
+  // The MAC address of an attached interface has changed.
+  void set_mac(int ifindex, const Mac& mac);
+  // The number that hops name an attached interface by, 0 if xlvs is not attached to it.
+  [[nodiscard]] uint16_t interface_number(int ifindex) const;
+
+  // To be called after each sweep: frees backends whose flows have ended.
+  void swept();
+  // How many removed backends still have flows.
+  [[nodiscard]] size_t retired() const { return retired_.size(); }
+
+ private:
+  using BackendPath = std::pair<ServiceKey, BackendKey>;
+
+  struct Maps {
+    MappedArray<index_bucket> endpoints;
+    MappedArray<::service> services;
+    MappedArray<slot> tables;
+    MappedArray<::backend> backends;
+    MappedArray<struct settings> settings;
+    Map connections;
+    Map backend_counters;
+  };
+  struct Scheduled {  // what a service's table was made from
+    uint32_t id = 0;
+    Scheduler scheduler = Scheduler::wrr;
+    std::vector<tables::Candidate> list;
+  };
+
+  explicit KernelPlane(Maps maps);
+  static Result<Maps> open_maps(const std::string& pins);
+
+  void adopt();
+  void adopt_services();
+  void adopt_backend(uint32_t id);
+  [[nodiscard]] const ServiceEntry* service_of(const ::backend& backend) const;
+
+  Result<void> apply_one(const AddService& change);
+  Result<void> apply_one(const PutBackend& change);
+  Result<void> apply_one(const SetTable& change);
+  Result<void> apply_one(const OpenService& change);
+  Result<void> apply_one(const RemoveBackend& change);
+  Result<void> apply_one(const RemoveService& change);
+
+  Result<uint32_t> add_backend(const PutBackend& change);
+  void change_backend(uint32_t id, const PutBackend& change);
+  [[nodiscard]] std::vector<tables::Candidate> candidates(const SetTable& change) const;
+  std::vector<uint32_t> next_table(const SetTable& change, Scheduled& scheduled, uint32_t& level);
+  Result<table_region> write_table(const std::vector<uint32_t>& slots);
+  void publish_table(uint32_t service, table_region region);
+  Result<void> open_replies(const BackendEntry& entry, Protocol protocol);
+  void close_replies(const ::backend& backend);
+  [[nodiscard]] bool has_flows(uint32_t backend) const;
+  void free_backend(uint32_t id);
+
+  // Takes entries, after a grace period if only released ones are left.
+  Result<uint32_t> take(Regions& regions, uint32_t count, const char* what);
+  void wait_for_grace();
+
+  Maps maps_;
+  Index index_;
+  Regions service_ids_;
+  Regions backend_ids_;
+  Regions slots_;
+  State applied_;
+  std::map<ServiceKey, Scheduled> scheduled_;
+  std::map<BackendPath, uint32_t> backend_ids_of_;
+  std::map<uint32_t, unsigned> retired_;      // removed backends: sweeps since
+  std::map<BackendPath, uint32_t> draining_;  // those of them that may come back
+  std::map<std::pair<Endpoint, Protocol>, unsigned> reply_users_;
+};
+
+}  // namespace xlvs

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "loader/plane/map.h"
+
+#include <bpf/bpf.h>
+#include <sys/mman.h>
+
+#include <utility>
+
+namespace xlvs {
+
+Result<Map> open_pinned_map(const std::string& path, uint32_t value_size) {
+  Fd fd{bpf_obj_get(path.c_str())};
+  if (!fd) return Error::from_errno("open pinned map " + path);
+  bpf_map_info info{};
+  uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0) {
+    return Error::from_errno("look at pinned map " + path);
+  }
+  if (value_size != 0 && info.value_size != value_size) {
+    return Error{"pinned map " + path + " has values of " + std::to_string(info.value_size) +
+                     " bytes, not of " + std::to_string(value_size) +
+                     ": another version of xlvs made it ('xlvs detach' removes it)",
+                 EINVAL};
+  }
+  return Map{std::move(fd), info.id, info.max_entries, info.value_size};
+}
+
+Result<Mapping> Mapping::of(const Map& map) {
+  const size_t length = size_t{map.size} * ((map.value_size + 7) / 8 * 8);
+  void* start = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd.get(), 0);
+  if (start == MAP_FAILED) return Error::from_errno("map into memory");
+  return Mapping({static_cast<std::byte*>(start), length});
+}
+
+Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (!bytes_.empty()) munmap(bytes_.data(), bytes_.size());
+}
+
+}  // namespace xlvs

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "bpf/types.h"
+#include "loader/state/state.h"
+
+// Between the agent's values and the kernel's bytes (bpf/types.h).
+namespace xlvs::wire {
+
+::address to_wire(const Address& value);
+Address from_wire(const ::address& value);
+
+endpoint_key service_key(const ServiceKey& key);
+ServiceKey service_key(const endpoint_key& key);
+// Where a NAT backend's replies come from.
+endpoint_key reply_key(const Endpoint& backend, Protocol protocol);
+
+next_hop to_wire(const std::optional<Egress>& egress);
+std::optional<Egress> from_wire(const next_hop& hop);
+
+backend_state to_wire(BackendState state);
+
+::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry,
+                  uint32_t position);
+BackendEntry from_wire(const ::backend& value);
+
+}  // namespace xlvs::wire

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loader/base/address.h"
+
+// What the operator wants, as plain values: the configuration file after validation and with every
+// default filled in.
+namespace xlvs {
+
+enum class Protocol : uint8_t { tcp = 6, udp = 17 };
+enum class Forwarding : uint8_t { dr, nat, local };
+enum class Scheduler : uint8_t { rr, wrr };
+// What happens to a backend that its check finds down: no new flows, or gone with its flows.
+enum class OnFailure : uint8_t { drain, remove };
+// What the agent leaves behind when it is told to stop.
+enum class OnStop : uint8_t { detach, keep };
+enum class CheckType : uint8_t { none, tcp, http };
+
+// How a backend is asked whether it serves.
+struct Check {
+  CheckType type = CheckType::tcp;
+  std::chrono::milliseconds interval{2000};
+  std::chrono::milliseconds timeout{3000};  // connect to verdict
+  unsigned rise = 1;                        // successes in a row to come up
+  unsigned fall = 1;                        // failures in a row to go down
+  double jitter = 0.1;                      // of the interval, each way; 0..0.5
+  uint16_t port = 0;                        // 0: the backend's
+  // http only:
+  std::string path = "/";
+  std::string host;                // Host header; empty: the backend's address
+  std::vector<uint16_t> status{};  // expected; empty: any 2xx
+  std::string expect;              // text that the body contains; empty: any
+  std::string expect_regex;        // ECMAScript expression found in the body; empty: any
+
+  bool operator==(const Check&) const = default;
+};
+
+struct Backend {
+  Endpoint endpoint;
+  uint16_t weight = 1;
+  Forwarding forwarding = Forwarding::dr;
+  Check check;
+
+  bool operator==(const Backend&) const = default;
+};
+
+struct Service {
+  std::string name;
+  Endpoint vip;
+  Protocol protocol = Protocol::tcp;
+  Scheduler scheduler = Scheduler::wrr;
+  OnFailure on_failure = OnFailure::drain;
+  std::vector<Backend> backends;  // in the file's order
+  std::optional<Backend> fallback;
+
+  bool operator==(const Service&) const = default;
+};
+
+// Idle times after which a flow's record ends.
+struct Timeouts {
+  std::chrono::seconds tcp{900};
+  std::chrono::seconds tcp_fin{120};
+  std::chrono::seconds tcp_rst{10};
+  std::chrono::seconds tcp_syn{60};  // only the opening was seen
+  std::chrono::seconds udp{300};
+
+  bool operator==(const Timeouts&) const = default;
+};
+
+// Sizes of the kernel's tables, in entries; fixed when the data plane is loaded.
+struct Tables {
+  uint32_t flows = 262144;
+  uint32_t pending = 65536;
+  uint32_t services = 1024;
+  uint32_t backends = 4096;
+  uint32_t slots = 1048576;
+
+  bool operator==(const Tables&) const = default;
+};
+
+enum class AttachMode : uint8_t { native, generic };
+
+struct Configuration {
+  std::vector<std::string> interfaces;
+  AttachMode mode = AttachMode::native;
+  bool manage_vips = false;
+  OnStop on_stop = OnStop::detach;
+  Timeouts timeouts;
+  Tables tables;
+  uint32_t refusals_per_second = 1000;  // RST and ICMP answers, per CPU
+  std::vector<Service> services;
+
+  bool operator==(const Configuration&) const = default;
+};
+
+}  // namespace xlvs

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "loader/base/address.h"
+#include "loader/state/configuration.h"
+
+// What the kernel's tables hold or should hold, as plain values.
+namespace xlvs {
+
+struct ServiceKey {
+  Endpoint vip;
+  Protocol protocol = Protocol::tcp;
+
+  // "tcp 192.0.2.1:80"
+  [[nodiscard]] std::string text() const;
+  auto operator<=>(const ServiceKey&) const = default;
+};
+
+// What makes a backend another backend: its flows cannot follow a change of these.
+struct BackendKey {
+  Endpoint endpoint;
+  Forwarding forwarding = Forwarding::dr;
+  bool fallback = false;
+
+  auto operator<=>(const BackendKey&) const = default;
+};
+
+enum class BackendState : uint8_t {
+  up,
+  down,        // by its check; its flows go on
+  unknown,     // not checked yet
+  unresolved,  // no neighbour, or not on a connected network where it must be
+  gone,        // down, and its flows were ended
+};
+
+// Where frames to a backend go: `interface` is the number of one of ours, from 1.
+struct Egress {
+  Mac mac;
+  uint16_t interface = 0;
+
+  auto operator<=>(const Egress&) const = default;
+};
+
+struct BackendEntry {
+  BackendKey key;
+  uint32_t weight = 1;
+  BackendState state = BackendState::unknown;
+  std::optional<Egress> egress;  // none: unresolved, or not needed (local)
+
+  [[nodiscard]] bool can_serve() const { return state == BackendState::up && weight > 0; }
+  bool operator==(const BackendEntry&) const = default;
+};
+
+struct ServiceEntry {
+  ServiceKey key;
+  std::string name;
+  Scheduler scheduler = Scheduler::wrr;
+  // In the order they came in, those that are gone last. IPVS's list is the reverse of it.
+  std::vector<BackendEntry> backends;
+
+  [[nodiscard]] const BackendEntry* find(const BackendKey& wanted) const;
+  bool operator==(const ServiceEntry&) const = default;
+};
+
+using State = std::map<ServiceKey, ServiceEntry>;
+
+// One who takes part in scheduling, in the order of IPVS's list (the last to come is first).
+struct Member {
+  BackendKey key;
+  uint32_t weight = 0;  // 0: keeps its place, is not chosen
+
+  bool operator==(const Member&) const = default;
+};
+
+// Who new flows of the service are given to: the backends, or the fallback where none can serve.
+std::vector<Member> members(const ServiceEntry& service);
+
+// ---- one step between two states; between any two of them every service is whole ----
+
+struct AddService {  // known to the plane, not yet reachable
+  ServiceKey key;
+  std::string name;
+  Scheduler scheduler;
+  bool operator==(const AddService&) const = default;
+};
+struct PutBackend {  // add it or change it
+  ServiceKey service;
+  BackendEntry backend;
+  uint32_t position;  // in the service's order
+  bool operator==(const PutBackend&) const = default;
+};
+struct SetTable {
+  ServiceKey service;
+  std::string name;
+  Scheduler scheduler;
+  std::vector<Member> members;
+  bool operator==(const SetTable&) const = default;
+};
+struct OpenService {  // from here on its packets are ours
+  ServiceKey key;
+  bool operator==(const OpenService&) const = default;
+};
+struct RemoveBackend {
+  ServiceKey service;
+  BackendKey backend;
+  bool with_flows;  // else they go on until they end
+  bool operator==(const RemoveBackend&) const = default;
+};
+struct RemoveService {
+  ServiceKey key;
+  bool operator==(const RemoveService&) const = default;
+};
+
+using Change =
+    std::variant<AddService, PutBackend, SetTable, OpenService, RemoveBackend, RemoveService>;
+
+}  // namespace xlvs

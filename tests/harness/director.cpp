@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+#include "tests/harness/director.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace xlvs::test {
+namespace {
+
+template <typename T>
+T or_exit(Result<T> result) {
+  if (!result) {
+    (void)std::fprintf(stderr, "%s\n", result.error().message.c_str());
+    std::exit(1);
+  }
+  return *std::move(result);
+}
+
+address key_address(const Address& from) {
+  address to{};
+  std::memcpy(&to, from.bytes().data(), sizeof(to));
+  return to;
+}
+
+endpoint_key key_endpoint(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind) {
+  endpoint_key key{};
+  key.address = key_address(endpoint.address);
+  key.port = htons(endpoint.port);
+  key.protocol = protocol;
+  key.kind = kind;
+  return key;
+}
+
+next_hop hop_to(const Mac& mac, uint16_t interface) {
+  next_hop hop{};
+  std::copy(mac.bytes.begin(), mac.bytes.end(), hop.hop.mac);
+  hop.hop.interface = interface;
+  return hop;
+}
+
+// Counters are per CPU, and so is the limit of refusals: the tests stay on one. And what routes the
+// host has is nothing to them: they have a network namespace of their own.
+void settle() {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  if (sched_setaffinity(0, sizeof(one), &one) != 0) (void)std::perror("stay on one CPU");
+  static const int own_network = unshare(CLONE_NEWNET);
+  if (own_network != 0) (void)std::perror("make a network namespace");
+}
+
+}  // namespace
+
+flow_key key_of(const Endpoint& from, const Endpoint& to, uint8_t protocol,
+                enum direction direction) {
+  flow_key key{};
+  key.client = key_address(from.address);
+  key.server = key_address(to.address);
+  key.client_port = htons(from.port);
+  key.server_port = htons(to.port);
+  key.protocol = protocol;
+  key.direction = direction;
+  return key;
+}
+
+Director::Director(const Sizes& sizes) : programs_((settle(), or_exit(Programs::load(sizes)))) {
+  settings& now = live();
+  now.timeouts[FLOW_SYN] = syn_timeout;
+  now.timeouts[FLOW_ESTABLISHED] = established_timeout;
+  now.timeouts[FLOW_FIN] = fin_timeout;
+  now.timeouts[FLOW_CLOSED] = closed_timeout;
+  now.timeouts[FLOW_UDP] = udp_timeout;
+  now.second = 1'000'000;
+  now.refusals_per_second = 1'000'000;
+  now.interfaces[0].self = hop_to(director_mac, 1);
+  now.interfaces[0].ifindex = 1;
+  now.interfaces[1].self = hop_to(second_director_mac, 2);
+  now.interfaces[1].ifindex = 2;
+  initial_ = now;
+}
+
+uint32_t Director::add_backend(const NewBackend& wanted) {
+  const uint32_t id = ++backends_;
+  backend entry{};
+  if (wanted.mac) entry.next_hop = hop_to(*wanted.mac, wanted.interface);
+  entry.address = key_address(wanted.endpoint.address);
+  entry.forwarding = wanted.forward;
+  entry.state = wanted.state;
+  entry.port = htons(wanted.endpoint.port);
+  entry.protocol = wanted.protocol;
+  entry.weight = 1;
+  update("backends", &id, &entry);
+  if (wanted.forward == FORWARDING_NAT) {
+    add_endpoint(wanted.endpoint, wanted.protocol, ENDPOINT_REPLY, id);
+    initial_.reply_endpoints = ++live().reply_endpoints;
+  }
+  return id;
+}
+
+uint32_t Director::add_service(const Endpoint& at, uint8_t protocol,
+                               const std::vector<uint32_t>& table) {
+  const uint32_t id = ++services_;
+  service entry{};
+  entry.key = key_endpoint(at, protocol, ENDPOINT_SERVICE);
+  update("services", &id, &entry);
+  set_table(id, table);
+  add_endpoint(at, protocol, ENDPOINT_SERVICE, id);
+  return id;
+}
+
+void Director::set_table(uint32_t service_id, const std::vector<uint32_t>& table) {
+  const table_region region{slots_, static_cast<uint32_t>(table.size())};
+  slot word{};
+  update("tables", &slots_, &word);
+  ++slots_;
+  for (const uint32_t id : table) {
+    word.backend = id;
+    update("tables", &slots_, &word);
+    ++slots_;
+  }
+  service entry{};
+  if (!look("services", &service_id, &entry)) std::abort();
+  std::memcpy(&entry.table, &region, sizeof(region));
+  update("services", &service_id, &entry);
+}
+
+void Director::set_state(uint32_t backend_id, backend_state state) {
+  backend entry{};
+  if (!look("backends", &backend_id, &entry)) std::abort();
+  entry.state = state;
+  update("backends", &backend_id, &entry);
+}
+
+// As the agent does: the first bucket before the second, and the word last.
+void Director::add_endpoint(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind,
+                            uint32_t id) {
+  const endpoint_key key = key_endpoint(endpoint, protocol, kind);
+  const uint64_t hash = endpoint_hash(&key);
+  const uint64_t mask = programs_.sizes().buckets - 1;
+  for (const uint64_t choice : {hash & mask, hash >> 32 & mask}) {
+    const auto number = static_cast<uint32_t>(choice);
+    index_bucket bucket{};
+    if (!look("endpoints", &number, &bucket)) std::abort();
+    auto* const end = std::end(bucket.entries);
+    auto* const free = std::find_if(bucket.entries, end, [](const auto& e) { return e.word == 0; });
+    if (free == end) continue;
+    free->key = key;
+    free->word = 1ULL << 32 | id;
+    update("endpoints", &number, &bucket);
+    return;
+  }
+  std::abort();
+}
+
+Outcome Director::run(const Bytes& frame, const Arrival& arrival) {
+  return or_exit(programs_.run(frame, arrival));
+}
+
+sweep Director::expire() { return or_exit(programs_.expire()); }
+
+std::optional<flow> Director::confirmed(const flow_key& key) const {
+  flow record{};
+  return look("flows", &key, &record) ? std::optional(record) : std::nullopt;
+}
+
+std::optional<flow> Director::pending(const flow_key& key) const {
+  flow record{};
+  return look("pending", &key, &record) ? std::optional(record) : std::nullopt;
+}
+
+void Director::put_confirmed(const flow_key& key, const flow& record) {
+  update("flows", &key, &record);
+}
+
+void Director::put_pending(const flow_key& key, const flow& record) {
+  update("pending", &key, &record);
+}
+
+void Director::age(const flow_key& key, uint32_t jiffies) {
+  for (const char* map : {"flows", "pending"}) {
+    flow record{};
+    if (!look(map, &key, &record)) continue;
+    record.seen -= jiffies;
+    update(map, &key, &record);
+  }
+}
+
+connections Director::open(uint32_t backend_id) const {
+  connections counts{};
+  if (!look("connections", &backend_id, &counts)) std::abort();
+  return counts;
+}
+
+std::vector<std::pair<flow_key, flow>> Director::records(const char* map) const {
+  std::vector<std::pair<flow_key, flow>> all;
+  flow_key key{};
+  const flow_key* previous = nullptr;
+  flow_key next{};
+  while (bpf_map_get_next_key(programs_.map(map), previous, &next) == 0) {
+    key = next;
+    previous = &key;
+    flow record{};
+    if (look(map, &key, &record)) all.emplace_back(key, record);
+  }
+  return all;
+}
+
+void Director::reset() {
+  live() = initial_;
+  for (const char* map : {"flows", "pending"}) {
+    for (const auto& [key, record] : records(map)) {
+      bpf_map_delete_elem(programs_.map(map), &key);
+    }
+  }
+  const connections none{};
+  for (uint32_t id = 0; id < programs_.sizes().backends; ++id) update("connections", &id, &none);
+}
+
+void Director::update(const char* map, const void* key, const void* value, uint64_t flags) {
+  if (bpf_map_update_elem(programs_.map(map), key, value, flags) != 0) {
+    (void)std::perror(map);
+    std::exit(1);
+  }
+}
+
+bool Director::look(const char* map, const void* key, void* value) const {
+  return bpf_map_lookup_elem(programs_.map(map), key, value) == 0;
+}
+
+}  // namespace xlvs::test

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/types.h"
+#include "loader/base/address.h"
+#include "tests/harness/prog_run.h"
+
+namespace xlvs::test {
+
+constexpr uint8_t tcp = 6;
+constexpr uint8_t udp = 17;
+
+// Timeouts in jiffies: far longer than any test takes, so that only age() makes a flow idle.
+constexpr uint32_t syn_timeout = 600'000;
+constexpr uint32_t established_timeout = 9'000'000;
+constexpr uint32_t fin_timeout = 1'200'000;
+constexpr uint32_t closed_timeout = 100'000;
+constexpr uint32_t udp_timeout = 3'000'000;
+
+struct NewBackend {
+  Endpoint endpoint;
+  forwarding forward = FORWARDING_DR;
+  uint8_t protocol = tcp;
+  std::optional<Mac> mac{};  // nothing: its neighbour is not known
+  uint16_t interface = 1;
+  backend_state state = BACKEND_UP;
+};
+
+// A flow's key as the client's packets have it, or as the backend's replies do.
+flow_key key_of(const Endpoint& from, const Endpoint& to, uint8_t protocol = tcp,
+                direction direction = DIRECTION_FORWARD);
+
+// The data plane's tables filled by hand, without the agent. Interface 1 is the one that packets
+// come in by (director_mac, the loopback's ifindex); interface 2 has second_director_mac.
+// What the kernel refuses ends the program: there is no test to go on with.
+class Director {
+ public:
+  explicit Director(const Sizes& sizes = {});
+
+  // Ids, counted from 1.
+  uint32_t add_backend(const NewBackend& wanted);
+  // `table`: the backends in the order of their turns; empty: nobody serves.
+  uint32_t add_service(const Endpoint& at, uint8_t protocol, const std::vector<uint32_t>& table);
+  void set_table(uint32_t service, const std::vector<uint32_t>& table);
+  void set_state(uint32_t backend, backend_state state);
+
+  Outcome run(const Bytes& frame, const Arrival& arrival = {});
+  Outcome run(const Packet& packet, const Arrival& arrival = {}) {
+    return run(packet.build(), arrival);
+  }
+  sweep expire();
+
+  [[nodiscard]] settings& live() { return programs_.live_settings(); }
+  [[nodiscard]] Programs& programs() { return programs_; }
+
+  // Of the confirmed or the pending; nothing where there is no such record.
+  [[nodiscard]] std::optional<flow> confirmed(const flow_key& key) const;
+  [[nodiscard]] std::optional<flow> pending(const flow_key& key) const;
+  void put_confirmed(const flow_key& key, const flow& record);
+  void put_pending(const flow_key& key, const flow& record);
+  // Makes a record look as if its last packet had come so many jiffies earlier.
+  void age(const flow_key& key, uint32_t jiffies);
+  [[nodiscard]] connections open(uint32_t backend) const;
+
+  // Every record of "flows" or "pending".
+  [[nodiscard]] std::vector<std::pair<flow_key, flow>> records(const char* map) const;
+
+  // As new: no flows, no connections, the settings it began with. Services and backends stay.
+  void reset();
+
+ private:
+  void add_endpoint(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind, uint32_t id);
+  void update(const char* map, const void* key, const void* value, uint64_t flags = 0);
+  [[nodiscard]] bool look(const char* map, const void* key, void* value) const;
+
+  Programs programs_;
+  settings initial_{};
+  uint32_t backends_ = 0;
+  uint32_t services_ = 0;
+  uint32_t slots_ = 0;
+};
+
+}  // namespace xlvs::test

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "tests/packet/cluster.h"
+
+#include <algorithm>
+
+namespace xlvs::test {
+
+Address client_of(Family family) { return family == Family::v4 ? client : client6; }
+Address vip_of(Family family) { return family == Family::v4 ? vip : vip6; }
+Address second_vip_of(Family family) {
+  return family == Family::v4 ? "192.0.2.2"_ip : "2001:db8::2"_ip;
+}
+
+Address backend_of(Family family, uint8_t number) {
+  const std::string prefix = family == Family::v4 ? "203.0.113." : "2001:db8:b::";
+  return *Address::parse(prefix + std::to_string(number));
+}
+
+Cluster::Cluster(const Sizes& sizes) : director(sizes) {
+  for (const Family family : families) {
+    for (const uint8_t protocol : {tcp, udp}) add(family, protocol);
+  }
+}
+
+void Cluster::add(Family family, uint8_t protocol) {
+  struct Port {
+    uint16_t port;
+    uint8_t number;
+    uint16_t backend_port;
+    forwarding forward;
+    uint16_t interface;  // 0: the neighbour is not known
+    backend_state state = BACKEND_UP;
+  };
+  constexpr std::array ports = {
+      Port{dr_port, dr_backend, dr_port, FORWARDING_DR, 1},
+      Port{nat_port, nat_backend, nat_backend_port, FORWARDING_NAT, 1},
+      Port{local_port, 3, local_port, FORWARDING_LOCAL, 0},
+      Port{dr_far_port, dr_far_backend, dr_far_port, FORWARDING_DR, 2},
+      Port{nat_far_port, nat_far_backend, nat_far_backend_port, FORWARDING_NAT, 2},
+      Port{dr_unresolved_port, 6, dr_unresolved_port, FORWARDING_DR, 0},
+      Port{nat_unresolved_port, 7, 8087, FORWARDING_NAT, 0},
+      Port{gone_port, 8, gone_port, FORWARDING_DR, 1, BACKEND_GONE},
+  };
+  for (const Port& port : ports) {
+    NewBackend wanted{.endpoint = {backend_of(family, port.number), port.backend_port},
+                      .forward = port.forward,
+                      .protocol = protocol,
+                      .interface = port.interface,
+                      .state = port.state};
+    if (port.interface != 0) wanted.mac = backend_mac(port.number);
+    const uint32_t id = director.add_backend(wanted);
+    director.add_service({vip_of(family), port.port}, protocol, {id});
+    if (port.port == nat_port) {
+      director.add_service({second_vip_of(family), port.port}, protocol, {id});
+    }
+    ids_.push_back({family, protocol, port.port, id});
+  }
+  director.add_service({vip_of(family), nobody_port}, protocol, {});
+}
+
+uint32_t Cluster::backend_id(Family family, uint8_t protocol, uint16_t port) const {
+  const auto found = std::ranges::find_if(ids_, [&](const Id& id) {
+    return id.family == family && id.protocol == protocol && id.port == port;
+  });
+  return found == ids_.end() ? 0 : found->id;
+}
+
+std::string Wire::text() const {
+  std::string text = family == Family::v4 ? "v4" : "v6";
+  switch (tags) {
+    case Tags::none:
+      return text;
+    case Tags::dot1q:
+      return text + " 802.1Q";
+    case Tags::qinq:
+      return text + " QinQ";
+  }
+  return text;
+}
+
+Packet Wire::link(const Mac& source, const Mac& destination) const {
+  const Packet ethernet = Ethernet{.source = source, .destination = destination};
+  switch (tags) {
+    case Tags::none:
+      return ethernet;
+    case Tags::dot1q:
+      return ethernet / Vlan{.id = 10, .priority = 5};
+    case Tags::qinq:
+      return ethernet / Vlan{.id = 200, .tpid = 0x88a8} / Vlan{.id = 10};
+  }
+  return ethernet;
+}
+
+Packet Wire::ip(const Address& source, const Address& destination, uint8_t ttl) const {
+  if (family == Family::v4) return IPv4{.saddr = source, .daddr = destination, .ttl = ttl};
+  return IPv6{.saddr = source, .daddr = destination, .hop_limit = ttl};
+}
+
+Packet Wire::to_vip(uint8_t ttl) const {
+  return link(client_mac, director_mac) / ip(client_of(family), vip_of(family), ttl);
+}
+
+Packet Wire::to_backend(uint8_t number, const Mac& from) const {
+  return link(from, backend_mac(number)) / ip(client_of(family), vip_of(family), 63);
+}
+
+Packet Wire::to_nat_backend(uint8_t number, const Mac& from) const {
+  return link(from, backend_mac(number)) / ip(client_of(family), backend_of(family, number), 63);
+}
+
+Packet Wire::from_nat_backend(uint8_t number, uint8_t ttl) const {
+  return link(backend_mac(number), director_mac) /
+         ip(backend_of(family, number), client_of(family), ttl);
+}
+
+Packet Wire::to_client() const {
+  return link(director_mac, client_mac) / ip(vip_of(family), client_of(family), 63);
+}
+
+Packet Wire::answer(uint8_t ttl) const {
+  Packet packet = link(director_mac, client_mac);
+  if (family == Family::v4) {
+    return packet / IPv4{.saddr = vip, .daddr = client, .ttl = ttl, .id = 0};
+  }
+  return packet / IPv6{.saddr = vip6, .daddr = client6, .hop_limit = ttl};
+}
+
+}  // namespace xlvs::test

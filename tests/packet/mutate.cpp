@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "tests/packet/mutate.h"
+
+#include <algorithm>
+
+namespace xlvs::test {
+
+Bytes Mutator::any_bytes(size_t size) {
+  Bytes bytes(size);
+  std::ranges::generate(bytes, [this] { return any<uint8_t>(); });
+  return bytes;
+}
+
+Bytes Mutator::next() {
+  if (one_in(100)) return any_bytes(14 + pick(200));
+  Bytes frame = sound().build();
+  if (one_in(3)) damage(frame);
+  return frame;
+}
+
+Packet Mutator::sound() {
+  family_ = one_in(2) ? Family::v4 : Family::v6;
+  const bool reply = one_in(4);
+  const Packet head = link() / network(reply) / extensions();
+  const Packet whole = head / transport(reply);
+  return one_in(10) ? whole / Padding{any_bytes(pick(50))} : whole;
+}
+
+Packet Mutator::link() {
+  Ethernet ethernet{.source = backend_mac(any<uint8_t>() & 0x7f)};
+  if (one_in(50)) ethernet.destination = broadcast_mac;
+  Packet packet = ethernet;
+  const uint32_t tags = pick(12);
+  if (tags == 2) packet = packet / Vlan{.id = uint16_t(pick(4096)), .tpid = 0x88a8};
+  if (tags <= 2) packet = packet / Vlan{.id = uint16_t(pick(4096)), .priority = uint8_t(pick(8))};
+  return packet;
+}
+
+Packet Mutator::network(bool reply) {
+  Address source = client_of(family_);
+  Address destination = one_in(20) ? second_vip_of(family_) : vip_of(family_);
+  if (reply) {
+    source = backend_of(family_, one_in(2) ? nat_backend : nat_far_backend);
+    destination = client_of(family_);
+  }
+  const auto ttl = static_cast<uint8_t>(one_in(20) ? pick(3) : 2 + pick(254));
+  if (family_ == Family::v6) {
+    return IPv6{.saddr = source,
+                .daddr = destination,
+                .hop_limit = ttl,
+                .traffic_class = any<uint8_t>(),
+                .flow_label = pick(1U << 20)};
+  }
+  IPv4 header{.saddr = source, .daddr = destination, .ttl = ttl, .tos = any<uint8_t>()};
+  header.id = any<uint16_t>();
+  if (one_in(10)) header.options = any_bytes(pick(11) * 4);
+  if (one_in(50)) header.more_fragments = true;
+  if (one_in(50)) header.fragment_offset = static_cast<uint16_t>(pick(0x2000));
+  return header;
+}
+
+Packet Mutator::extensions() {
+  Packet packet;
+  if (family_ == Family::v4 || !one_in(5)) return packet;
+  for (uint32_t count = 1 + pick(6); count > 0; --count) {
+    switch (pick(6)) {
+      case 0:
+        packet = packet / HopByHop{.options = any_bytes(pick(20))};
+        break;
+      case 1:
+        packet = packet / DestinationOptions{.options = any_bytes(pick(60))};
+        break;
+      case 2:
+        packet = packet / Authentication{.check_value = any_bytes(pick(4) * 4)};
+        break;
+      case 3:
+        packet = packet / Routing{.addresses = {vip6}};
+        break;
+      case 4:
+        packet = packet / Fragment{.offset = 0, .more = one_in(10)};
+        break;
+      default:
+        packet = packet / DestinationOptions{};
+        break;
+    }
+  }
+  return packet;
+}
+
+Packet Mutator::transport(bool reply) {
+  constexpr std::array ports = {dr_port,     nat_port,     local_port,         nobody_port,
+                                dr_far_port, nat_far_port, dr_unresolved_port, gone_port};
+  // Few clients, so that flows meet again.
+  const auto from = static_cast<uint16_t>(1000 + pick(64));
+  const uint16_t to = one_in(30) ? any<uint16_t>() : ports.at(pick(ports.size()));
+  const uint16_t replier = one_in(2) ? nat_backend_port : nat_far_backend_port;
+  const Payload payload(any_bytes(one_in(3) ? pick(200) : 0));
+  if (one_in(20)) return ICMP{.type = any<uint8_t>()} / payload;
+  if (one_in(3)) {
+    UDP header{.sport = reply ? replier : from, .dport = reply ? from : to};
+    if (one_in(10) && family_ == Family::v4) header.check = 0;
+    if (one_in(20)) header.check = any<uint16_t>();
+    return header / payload;
+  }
+  TCP header{.sport = reply ? replier : from, .dport = reply ? from : to};
+  header.seq = any<uint32_t>();
+  header.ack_seq = any<uint32_t>();
+  const uint32_t kind = pick(16);
+  header.syn = kind < 5;
+  header.ack = kind >= 4;
+  header.fin = kind == 14;
+  header.rst = kind == 15;
+  header.psh = one_in(2);
+  if (one_in(4)) header.options = any_bytes(pick(11) * 4);
+  if (one_in(20)) header.check = any<uint16_t>();
+  return header / payload;
+}
+
+// Where most of the decisions are: in the first hundred bytes, behind the MAC addresses.
+void Mutator::damage(Bytes& frame) {
+  for (uint32_t times = 1 + pick(4); times > 0; --times) {
+    const size_t at = 12 + pick(static_cast<uint32_t>(std::min<size_t>(frame.size() - 12, 100)));
+    switch (pick(4)) {
+      case 0:
+        frame[at] = any<uint8_t>();
+        break;
+      case 1:
+        frame[at] ^= static_cast<uint8_t>(1U << pick(8));
+        break;
+      case 2:
+        frame[at] = one_in(2) ? 0x00 : 0xff;
+        break;
+      default:
+        frame.resize(std::max<size_t>(14, pick(static_cast<uint32_t>(frame.size()))));
+        break;
+    }
+  }
+}
+
+}  // namespace xlvs::test

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <random>
+
+#include "tests/packet/cluster.h"
+
+namespace xlvs::test {
+
+// Frames that are nearly what the cluster expects, out of a seed: sound ones of every kind, sound
+// ones with fields set at random, and frames damaged byte by byte.
+class Mutator {
+ public:
+  explicit Mutator(uint64_t seed) : random_(seed) {}
+
+  Bytes next();
+
+ private:
+  Packet sound();
+  Packet link();
+  Packet network(bool reply);
+  Packet extensions();
+  Packet transport(bool reply);
+  void damage(Bytes& frame);
+
+  // 0 .. below - 1.
+  uint32_t pick(uint32_t below) { return static_cast<uint32_t>(random_() % below); }
+  bool one_in(uint32_t times) { return pick(times) == 0; }
+  template <typename T>
+  T any() {
+    return static_cast<T>(random_());
+  }
+  Bytes any_bytes(size_t size);
+
+  std::mt19937_64 random_;
+  Family family_ = Family::v4;
+};
+
+}  // namespace xlvs::test

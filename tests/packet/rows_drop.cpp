@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// What was sent to a service and cannot be served: dropped, and never given to the stack.
+#include "tests/packet/row.h"
+
+namespace xlvs::test {
+namespace {
+
+constexpr Wire v4{Family::v4, Tags::none};
+
+// Metadata in front of a frame, so much that the head has no room to grow for an ICMP error: of 256
+// bytes of headroom the kernel keeps 40 for itself.
+constexpr size_t full_headroom = 208;
+
+void add_tcp(std::vector<Row>& rows, const Wire& wire) {
+  const auto add = [&](const std::string& name, TCP in, verdict verdict, const Payload& data = {}) {
+    rows.push_back(
+        {.name = wire.text() + " " + name, .in = wire.to_vip() / in / data, .verdict = verdict});
+  };
+  add("reset of no flow", {.rst = true}, DROP_NO_FLOW);
+  add("reset with ACK of no flow", {.rst = true, .ack = true}, DROP_NO_FLOW);
+  add("SYN FIN", {.fin = true, .syn = true}, DROP_BAD_FLAGS);
+  add("SYN RST", {.syn = true, .rst = true}, DROP_BAD_FLAGS);
+  add("SYN FIN ACK", {.fin = true, .syn = true, .ack = true}, DROP_BAD_FLAGS);
+  add("no flags", {}, DROP_BAD_FLAGS, Payload("null scan"));
+  add("PSH URG only", {.psh = true, .urg = true}, DROP_BAD_FLAGS);
+  add("all flags", {.fin = true, .syn = true, .rst = true, .psh = true, .ack = true, .urg = true},
+      DROP_BAD_FLAGS);
+  add("tcp header of 16 bytes", {.syn = true, .doff = 4}, DROP_BAD_LENGTH);
+  add("tcp header of 0 bytes", {.syn = true, .doff = 0}, DROP_BAD_LENGTH);
+  add("tcp header longer than its packet", {.syn = true, .doff = 7}, DROP_BAD_LENGTH,
+      Payload("1234567"));
+}
+
+void add_udp(std::vector<Row>& rows, const Wire& wire) {
+  for (const uint16_t length : std::array<uint16_t, 4>{0, 7, 14, 0xffff}) {
+    rows.push_back({.name = wire.text() + " udp length " + std::to_string(length) + " of 13",
+                    .in = wire.to_vip() / UDP{.dport = dr_port, .length = length} /
+                          Payload("hello") / Padding{Bytes(20, 0xee)},
+                    .verdict = DROP_BAD_LENGTH});
+  }
+}
+
+void add_end_of_way(std::vector<Row>& rows, const Wire& wire) {
+  for (const uint8_t ttl : {uint8_t(1), uint8_t(0)}) {
+    const std::string name = wire.text() + " TTL " + std::to_string(ttl) + ": ";
+    rows.push_back({.name = name + "dr",
+                    .in = wire.to_vip(ttl) / TCP{.dport = dr_port, .syn = true},
+                    .verdict = DROP_TTL});
+    rows.push_back({.name = name + "nat",
+                    .in = wire.to_vip(ttl) / TCP{.dport = nat_port, .syn = true},
+                    .verdict = DROP_TTL});
+    rows.push_back({.name = name + "reply",
+                    .before = {wire.to_vip() / TCP{.dport = nat_port, .syn = true}},
+                    .in = wire.from_nat_backend(nat_backend, ttl) /
+                          TCP{.sport = nat_backend_port, .dport = client_port, .ack = true},
+                    .verdict = DROP_TTL});
+  }
+}
+
+void add_unable(std::vector<Row>& rows, const Wire& wire) {
+  const std::string name = wire.text() + " ";
+  rows.push_back({.name = name + "dr without a neighbour",
+                  .in = wire.to_vip() / TCP{.dport = dr_unresolved_port, .syn = true},
+                  .verdict = DROP_NO_NEIGHBOUR});
+  rows.push_back({.name = name + "nat without a neighbour",
+                  .in = wire.to_vip() / TCP{.dport = nat_unresolved_port, .syn = true},
+                  .verdict = DROP_NO_NEIGHBOUR});
+  rows.push_back({.name = name + "udp without a neighbour",
+                  .in = wire.to_vip() / UDP{.dport = dr_unresolved_port},
+                  .verdict = DROP_NO_NEIGHBOUR});
+  const auto no_answers = [](Cluster& c) { c.director.live().refusals_per_second = 0; };
+  rows.push_back({.name = name + "no unreachable beyond the limit",
+                  .in = wire.to_vip() / TCP{.dport = nobody_port, .syn = true},
+                  .verdict = DROP_REFUSAL_LIMIT,
+                  .prepare = no_answers});
+  rows.push_back({.name = name + "no reset beyond the limit",
+                  .in = wire.to_vip() / TCP{.dport = dr_port, .ack = true},
+                  .verdict = DROP_REFUSAL_LIMIT,
+                  .prepare = no_answers});
+  // As if another CPU had just put its record there: it names a backend that cannot be found.
+  const flow_key key =
+      key_of({client_of(wire.family), client_port}, {vip_of(wire.family), dr_port});
+  rows.push_back({.name = name + "the record is another's",
+                  .in = wire.to_vip() / TCP{.dport = dr_port, .syn = true},
+                  .verdict = DROP_FLOW_BUSY,
+                  .prepare = [key](Cluster& cluster) {
+                    flow record{};
+                    record.backend = 0xffff;
+                    cluster.director.put_pending(key, record);
+                  }});
+  rows.push_back({.name = name + "no room to answer",
+                  .in = wire.to_vip() / TCP{.dport = nobody_port, .syn = true},
+                  .verdict = DROP_NO_ROOM,
+                  .arrival = {.metadata = full_headroom}});
+}
+
+}  // namespace
+
+std::vector<Row> drop_rows() {
+  std::vector<Row> rows;
+  for_each_wire([&](const Wire& wire) {
+    add_tcp(rows, wire);
+    add_udp(rows, wire);
+    add_end_of_way(rows, wire);
+    add_unable(rows, wire);
+  });
+  rows.push_back({.name = "v4 header checksum, tcp",
+                  .in = Ethernet{} / IPv4{.check = 0x1234} / TCP{.dport = dr_port, .syn = true},
+                  .verdict = DROP_BAD_CHECKSUM});
+  rows.push_back({.name = "v4 header checksum, udp in a vlan",
+                  .in = Ethernet{} / Vlan{} / IPv4{.check = 0} / UDP{.dport = nat_port},
+                  .verdict = DROP_BAD_CHECKSUM});
+  rows.push_back({.name = "v4 header checksum with options",
+                  .in = Ethernet{} / IPv4{.options = Bytes(8, 1), .check = 0x1234} /
+                        TCP{.dport = dr_port, .syn = true},
+                  .verdict = DROP_BAD_CHECKSUM});
+  rows.push_back(
+      {.name = "v4 header checksum of a reply",
+       .before = {v4.to_vip() / TCP{.dport = nat_port, .syn = true}},
+       .in = v4.link(backend_mac(nat_backend), director_mac) /
+             IPv4{.saddr = backend_of(Family::v4, nat_backend), .daddr = client, .check = 0x1234} /
+             TCP{.sport = nat_backend_port, .dport = client_port, .ack = true},
+       .verdict = DROP_BAD_CHECKSUM});
+  return rows;
+}
+
+}  // namespace xlvs::test

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Packet in, verdict and packet out.
+#include <gtest/gtest.h>
+
+#include <iterator>
+#include <memory>
+#include <set>
+
+#include "tests/harness/checksum.h"
+#include "tests/harness/describe.h"
+#include "tests/packet/row.h"
+#include "tests/packet/row_name.h"
+
+namespace xlvs::test {
+namespace {
+
+std::vector<Row> all_rows() {
+  std::vector<Row> all;
+  for (const auto& rows :
+       {pass_rows(), forward_rows(), header_rows(), refuse_rows(), drop_rows()}) {
+    std::ranges::copy(rows, std::back_inserter(all));
+  }
+  return all;
+}
+
+int expected_action(const Row& row) {
+  if (const auto action = action_of(row.verdict)) return *action;
+  if (row.verdict == FORWARD_LOCAL) return XDP_PASS;
+  return row.redirected ? XDP_REDIRECT : XDP_TX;
+}
+
+// Loading takes the kernel longer than a thousand packets, so the rows share one cluster.
+class Rows : public testing::TestWithParam<Row> {
+ protected:
+  static void SetUpTestSuite() { cluster_ = std::make_unique<Cluster>(); }
+  static void TearDownTestSuite() { cluster_.reset(); }
+  void SetUp() override { cluster_->director.reset(); }
+
+  static std::unique_ptr<Cluster> cluster_;
+};
+std::unique_ptr<Cluster> Rows::cluster_;
+
+TEST_P(Rows, Become) {
+  const Row& row = GetParam();
+  Cluster& cluster = *cluster_;
+  for (const Packet& packet : row.before) cluster.director.run(packet);
+  if (row.prepare) row.prepare(cluster);
+
+  Bytes in = row.in.build();
+  in.resize(row.cut.value_or(in.size()));
+  const Outcome outcome = cluster.director.run(in, row.arrival);
+
+  EXPECT_EQ(verdict_name(outcome.verdict), verdict_name(row.verdict)) << describe(in);
+  EXPECT_EQ(outcome.action, expected_action(row));
+  // Nobody sees a dropped frame.
+  if (outcome.action == XDP_DROP) return;
+  const std::string difference_seen = difference(row.out ? row.out->build() : in, outcome.frame);
+  EXPECT_TRUE(difference_seen.empty()) << "out of " << describe(in) << "\n" << difference_seen;
+  if (outcome.action == XDP_PASS) return;
+  EXPECT_EQ(!verify(outcome.frame), row.valid) << describe(outcome.frame);
+}
+
+INSTANTIATE_TEST_SUITE_P(Packets, Rows, testing::ValuesIn(all_rows()), row_name<Row>);
+
+TEST(AllRows, ProduceEveryVerdict) {
+  std::set<int> produced;
+  for (const Row& row : all_rows()) produced.insert(row.verdict);
+  for (int verdict = 0; verdict < VERDICT_COUNT; ++verdict) {
+    EXPECT_TRUE(produced.contains(verdict)) << verdict_name(verdict);
+  }
+}
+
+}  // namespace
+}  // namespace xlvs::test

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
+
+#include "tests/unit/config_rows.h"
+
+namespace xlvs::config {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Address address(const char* text) { return *Address::parse(text); }
+
+Configuration compiled(const std::string& text) {
+  const Loaded loaded = load_text(text, resolve_example);
+  std::string errors;
+  for (const Problem& error : loaded.errors) errors += error.text("file") + "\n";
+  EXPECT_TRUE(loaded.configuration) << errors;
+  return loaded.configuration.value_or(Configuration{});
+}
+
+TEST(ConfigCompile, FillsInEveryDefault) {
+  Configuration expected;
+  expected.interfaces = {"eth0"};
+  Service service;
+  service.name = "web";
+  service.vip = {address("192.0.2.1"), 80};
+  Backend backend;
+  backend.endpoint = {address("192.0.2.11"), 80};
+  service.backends = {backend};
+  expected.services = {service};
+  EXPECT_EQ(compiled(with_service("", R"({"address": "192.0.2.11"})")), expected);
+}
+
+// Nothing has its default value here.
+constexpr const char* full = R"({
+  "interfaces": ["eth0", "eth1"], "mode": "generic", "manage_vips": true, "on_stop": "keep",
+  "timeouts": {"tcp": "15m", "tcp_fin": "60s", "tcp_rst": "5s", "tcp_syn": "30s", "udp": "1h"},
+  "tables": {"flows": 1, "pending": 2, "services": 3, "backends": 9, "slots": 5},
+  "refusals_per_second": 0,
+  "scheduler": "rr", "forwarding": "nat", "on_failure": "remove",
+  "check": {"type": "http", "interval": "500ms", "rise": 2},
+  "fallback": {"address": "192.0.2.99", "port": 8099},
+  "services": [
+    {"name": "a", "vip": "192.0.2.1", "port": 80,
+     "check": {"path": "/up", "host": "a.example", "status": 204, "fall": 3},
+     "backends": [
+       {"address": "198.51.100.1", "port": 8080, "weight": 0},
+       {"address": "web.example.net", "forwarding": "dr", "weight": 65535,
+        "check": {"type": "tcp", "port": 22, "jitter": 0.5, "timeout": "1s"}}]},
+    {"name": "b", "vip": "2001:db8::1", "port": 53, "protocol": "udp", "scheduler": "wrr",
+     "forwarding": "dr", "on_failure": "drain", "fallback": null,
+     "backends": [
+       {"address": "web.example.net"},
+       {"address": "::1", "forwarding": "local",
+        "check": {"type": "http", "expect": "ok", "expect_regex": "o+k", "status": [200, 301]}}]}
+  ]})";
+
+Configuration expected_of_full() {
+  Configuration expected;
+  expected.interfaces = {"eth0", "eth1"};
+  expected.mode = AttachMode::generic;
+  expected.manage_vips = true;
+  expected.on_stop = OnStop::keep;
+  expected.timeouts = {seconds(900), seconds(60), seconds(5), seconds(30), seconds(3600)};
+  expected.tables = {1, 2, 3, 9, 5};
+  expected.refusals_per_second = 0;
+
+  Check check;
+  check.type = CheckType::http;
+  check.interval = milliseconds(500);
+  check.rise = 2;
+
+  Service a;
+  a.name = "a";
+  a.vip = {address("192.0.2.1"), 80};
+  a.scheduler = Scheduler::rr;
+  a.on_failure = OnFailure::remove;
+  Check check_a = check;
+  check_a.path = "/up";
+  check_a.host = "a.example";
+  check_a.status = {204};
+  check_a.fall = 3;
+  Check check_ssh = check_a;
+  check_ssh.type = CheckType::tcp;
+  check_ssh.port = 22;
+  check_ssh.jitter = 0.5;
+  check_ssh.timeout = seconds(1);
+  a.backends = {{{address("198.51.100.1"), 8080}, 0, Forwarding::nat, check_a},
+                {{address("192.0.2.77"), 80}, 65535, Forwarding::dr, check_ssh}};
+  Check none;
+  none.type = CheckType::none;
+  a.fallback = Backend{{address("192.0.2.99"), 8099}, 1, Forwarding::nat, none};
+
+  Service b;
+  b.name = "b";
+  b.vip = {address("2001:db8::1"), 53};
+  b.protocol = Protocol::udp;
+  b.scheduler = Scheduler::wrr;
+  Check unchecked = check;
+  unchecked.type = CheckType::none;
+  Check asked = check;
+  asked.expect = "ok";
+  asked.expect_regex = "o+k";
+  asked.status = {200, 301};
+  b.backends = {{{address("2001:db8::77"), 53}, 1, Forwarding::dr, unchecked},
+                {{address("::1"), 53}, 1, Forwarding::local, asked}};
+  expected.services = {a, b};
+  return expected;
+}
+
+TEST(ConfigCompile, TakesWhatIsGivenFromTheNearestLevel) {
+  EXPECT_EQ(compiled(full), expected_of_full());
+}
+
+TEST(ConfigCompile, LoopbackFallbackIsLocalOfAnyFamily) {
+  const Configuration configuration =
+      compiled(with_services(R"({"name": "a", "vip": "2001:db8::1", "port": 80, "backends": []},)"
+                             R"({"name": "b", "vip": "192.0.2.1", "port": 81, "backends": []})",
+                             R"("forwarding": "nat", "fallback": {"address": "127.0.0.1"},)"));
+  ASSERT_EQ(configuration.services.size(), 2U);
+  for (const Service& service : configuration.services) {
+    ASSERT_TRUE(service.fallback);
+    EXPECT_EQ(service.fallback->forwarding, Forwarding::local);
+    EXPECT_EQ(service.fallback->check.type, CheckType::none);
+    EXPECT_EQ(service.fallback->endpoint, (Endpoint{address("127.0.0.1"), service.vip.port}));
+  }
+}
+
+TEST(ConfigCompile, BackendMayServeTwoServices) {
+  EXPECT_EQ(
+      compiled(with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "forwarding": "nat",)"
+                             R"( "backends": [{"address": "192.0.2.11"}]},)"
+                             R"({"name": "b", "vip": "192.0.2.2", "port": 80, "forwarding": "nat",)"
+                             R"( "backends": [{"address": "192.0.2.11"}]})"))
+          .services.size(),
+      2U);
+}
+
+TEST(ConfigCompile, SameVipAndPortOfAnotherProtocolIsAnotherService) {
+  EXPECT_EQ(
+      compiled(with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 53, "backends": []},)"
+                             R"({"name": "b", "vip": "192.0.2.1", "port": 53, "protocol": "udp",)"
+                             R"( "backends": []})"))
+          .services.size(),
+      2U);
+}
+
+TEST(ConfigCompile, NumericAddressesAreNotLookedUp) {
+  const Resolver failing = [](const std::string& name) -> Result<std::vector<Address>> {
+    ADD_FAILURE() << name << " was looked up";
+    return Error{"no"};
+  };
+  const std::string text = with_service(R"("fallback": {"address": "::ffff:192.0.2.12"},)",
+                                        R"({"address": "192.0.2.11"})");
+  EXPECT_TRUE(load_text(text, failing).configuration);
+}
+
+TEST(ConfigCompile, SystemResolvesLocalhost) {
+  const auto addresses = resolve_by_system("localhost");
+  ASSERT_TRUE(addresses) << addresses.error().message;
+  EXPECT_TRUE(addresses->front().is_loopback());
+}
+
+class ConfigNote : public testing::TestWithParam<ProblemRow> {};
+
+TEST_P(ConfigNote, IsTheOnlyOneAtItsPlaceAndNoError) {
+  const std::string text = unmarked(GetParam());
+  const Loaded loaded = load_text(text, resolve_example);
+  EXPECT_TRUE(loaded.configuration);
+  expect_only(loaded.notes, GetParam(), text);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , ConfigNote,
+    testing::Values(
+        ProblemRow{"no services", R"({"interfaces": ["eth0"], "services": ^[]})", "services",
+                   "there are no services", ""},
+        ProblemRow{
+            "no backends",
+            with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "backends": ^[]})"),
+            "services[0].backends", "has no backends", ""},
+        ProblemRow{"all weights 0",
+                   with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "backends": ^[)"
+                                 R"({"address": "192.0.2.11", "weight": 0}]})"),
+                   "services[0].backends", "all weights are 0", ""},
+        ProblemRow{"local fallback",
+                   with_service(R"("fallback": {"address": ^"127.0.0.1"},)",
+                                R"({"address": "192.0.2.11"})"),
+                   "services[0].fallback.address",
+                   R"(service "web" on the director must listen on 192.0.2.1:80 or 0.0.0.0:80)",
+                   ""},
+        ProblemRow{"local fallback of a v6 service",
+                   with_services(R"({"name": "a", "vip": "2001:db8::1", "port": 80, "fallback": )"
+                                 R"({"address": ^"::1"}, "backends": [)"
+                                 R"({"address": "2001:db8::2"}]})"),
+                   "services[0].fallback.address", "listen on [2001:db8::1]:80 or [::]:80", ""},
+        ProblemRow{"global local fallback",
+                   with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "backends": [)"
+                                 R"({"address": "192.0.2.2"}]})",
+                                 R"("fallback": {"address": ^"127.0.0.1"},)"),
+                   "fallback.address", R"(service "a")", ""},
+        ProblemRow{"local backend",
+                   with_service("", R"({"address": ^"127.0.0.1", "forwarding": "local"})"),
+                   "services[0].backends[0].address", "must listen on 192.0.2.1:80", ""},
+        ProblemRow{"path of a tcp check", with_check(R"("path": ^"/up")"), "services[0].check.path",
+                   "this is a tcp check", R"("type": "http")"},
+        ProblemRow{"expectation of no check",
+                   with_service("", R"({"address": "192.0.2.11", "check": {"type": "none", )"
+                                    R"("expect": ^"ok"}})"),
+                   "services[0].backends[0].check.expect", "this is a none check",
+                   R"("type": "http")"}),
+    row_name);
+
+}  // namespace
+}  // namespace xlvs::config
