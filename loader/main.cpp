@@ -1,41 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <map>
 #include <string>
 #include <vector>
 
-#include "loader/agent.h"
-#include "loader/base/log.h"
 #include "loader/cli/check.h"
 #include "loader/cli/commands.h"
-#include "loader/config/config.h"
 #include "loader/plane/data_plane.h"
+#include "loader/run.h"
 
 namespace {
-
-constexpr int failed = 1;
-constexpr int bad_configuration = 2;
-
-int run(const std::string& file, const std::string& pins, bool verbose) {
-  xlvs::log::start();
-  if (verbose) spdlog::set_level(spdlog::level::debug);
-  auto loaded = xlvs::config::load_file(file);
-  for (const auto& error : loaded.errors) spdlog::error("{}", error.text(file));
-  if (!loaded.configuration) return bad_configuration;
-  for (const auto& note : loaded.notes) spdlog::warn("{}", note.text(file));
-
-  boost::asio::io_context loop;
-  xlvs::Agent agent(loop, file, pins);
-  if (const auto started = agent.start(std::move(*loaded.configuration)); !started) {
-    spdlog::error("{}", started.error().message);
-    return failed;
-  }
-  loop.run();
-  agent.stop();
-  return 0;
-}
-
+constexpr int wrong_use = 2;
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,9 +55,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int status = app.exit(error);
-    return status == 0 ? 0 : bad_configuration;
+    return status == 0 ? 0 : wrong_use;
   }
-  if (run_command->parsed()) return run(file, pins, verbose);
+  if (run_command->parsed()) return xlvs::run(file, pins, verbose);
   if (check_command->parsed()) return xlvs::cli::check(file);
   if (attach_command->parsed()) return xlvs::cli::attach(pins, interfaces, mode);
   if (detach_command->parsed()) return xlvs::cli::detach(pins, interfaces);

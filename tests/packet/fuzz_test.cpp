@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdlib>
 #include <iostream>
 
@@ -49,8 +48,7 @@ std::string complaint(const Bytes& in, const Outcome& outcome) {
 }
 
 TEST(Fuzz, WhateverLeavesIsWhole) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-  const uint64_t seed = number_from("XLVS_FUZZ_SEED", static_cast<uint64_t>(now));
+  const uint64_t seed = number_from("XLVS_FUZZ_SEED", 1);
   const uint64_t packets = number_from("XLVS_FUZZ_PACKETS", packets_by_default);
   std::cout << "XLVS_FUZZ_SEED=" << seed << " XLVS_FUZZ_PACKETS=" << packets << "\n";
   Mutator mutator(seed);

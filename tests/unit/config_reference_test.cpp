@@ -96,7 +96,7 @@ TEST(ConfigReference, SchemaStatesTheSameDefaults) {
   Json document = Json::parse(reference_text());
   size_t compared = 0;
   for_each_object(
-      schema, "top", document, [&](const std::string& name, const Json& node, Json& object) {
+      schema(), "top", document, [&](const std::string& name, const Json& node, Json& object) {
         for (const auto& [key, value] : object.items()) {
           Json property = node["properties"][key];
           if (!property.contains("default") && property.contains("$ref")) {

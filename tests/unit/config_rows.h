@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cctype>
 #include <ostream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "loader/config/config.h"
 

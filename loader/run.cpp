@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#include "loader/run.h"
+
+#include "loader/agent.h"
+#include "loader/base/log.h"
+#include "loader/config/config.h"
+
+namespace xlvs {
+
+int run(const std::string& file, const std::string& pins, bool verbose) {
+  log::start();
+  if (verbose) spdlog::set_level(spdlog::level::debug);
+  auto loaded = config::load_file(file);
+  for (const auto& error : loaded.errors) spdlog::error("{}", error.text(file));
+  if (!loaded.configuration) return 2;
+  for (const auto& note : loaded.notes) spdlog::warn("{}", note.text(file));
+
+  boost::asio::io_context loop;
+  Agent agent(loop, file, pins);
+  if (const auto started = agent.start(std::move(*loaded.configuration)); !started) {
+    spdlog::error("{}", started.error().message);
+    return 1;
+  }
+  loop.run();
+  agent.stop();
+  return 0;
+}
+
+}  // namespace xlvs

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "loader/state/tables.h"
+
+namespace xlvs::tables {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Servers 1, 2, ... in the order they were added; IPVS's list is the reverse.
+std::vector<Candidate> added(const std::vector<uint32_t>& weights) {
+  std::vector<Candidate> list;
+  for (uint32_t id = 1; id <= weights.size(); ++id) {
+    list.insert(list.begin(), {id, weights[id - 1]});
+  }
+  return list;
+}
+
+std::string thirty(const std::vector<uint32_t>& slots) {
+  std::string text;
+  for (size_t i = 0; i < 30; ++i) text += std::to_string(slots[i % slots.size()]) + " ";
+  text.pop_back();
+  return text;
+}
+
+// Choices of IPVS itself (Linux 6.1 and 6.12), 30 connections in turn.
+struct Row {
+  const char* scheduler;
+  std::vector<uint32_t> weights;
+  const char* chosen;
+};
+
+class AsIpvs : public ::testing::TestWithParam<Row> {};
+
+TEST_P(AsIpvs, chooses) {
+  const Row& row = GetParam();
+  const auto list = added(row.weights);
+  const auto slots =
+      row.scheduler == std::string("rr") ? rr(list, 0, {}) : wrr(list, wrr_first_level(list)).slots;
+  EXPECT_EQ(thirty(slots), row.chosen);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    rows, AsIpvs,
+    ::testing::Values(
+        Row{"rr", {1, 1}, "2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1 2 1"},
+        Row{"rr", {1, 1, 1}, "3 2 1 3 2 1 3 2 1 3 2 1 3 2 1 3 2 1 3 2 1 3 2 1 3 2 1 3 2 1"},
+        Row{"rr", {1, 0, 1}, "3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1 3 1"},
+        Row{"wrr", {2, 1}, "2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 1 1"},
+        Row{"wrr", {3, 2, 1}, "3 2 1 1 2 1 3 2 1 1 2 1 3 2 1 1 2 1 3 2 1 1 2 1 3 2 1 1 2 1"}),
+    [](const auto& row) {
+      std::string name = row.param.scheduler;
+      for (const auto weight : row.param.weights) name += "_" + std::to_string(weight);
+      return name;
+    });
+
+TEST(Rr, goes_on_after_the_last_that_was_chosen) {
+  EXPECT_THAT(rr(added({1, 1, 1}), 3, {}), ElementsAre(2, 1, 3));
+  EXPECT_THAT(rr(added({1, 1, 1}), 1, {}), ElementsAre(3, 2, 1));
+}
+
+TEST(Rr, goes_on_after_a_last_one_that_was_removed) {
+  EXPECT_THAT(rr({{3, 1}, {1, 1}}, 2, {3, 2, 1}), ElementsAre(1, 3));
+  EXPECT_THAT(rr({{9, 1}}, 2, {3, 2, 1}), ElementsAre(9));
+}
+
+TEST(Rr, goes_on_after_one_that_is_drained_now) {
+  EXPECT_THAT(rr(added({1, 0, 1}), 2, {3, 2, 1}), ElementsAre(1, 3));
+}
+
+TEST(Rr, of_nobody_is_empty) {
+  EXPECT_THAT(rr({}, 0, {}), IsEmpty());
+  EXPECT_THAT(rr(added({0, 0}), 1, {1}), IsEmpty());
+}
+
+TEST(Wrr, of_nobody_is_empty) {
+  EXPECT_THAT(wrr({}, 0).slots, IsEmpty());
+  EXPECT_THAT(wrr(added({0, 0}), 5).slots, IsEmpty());
+}
+
+TEST(Wrr, says_the_level_after_each_choice) {
+  EXPECT_THAT(wrr(added({3, 2, 1}), 3).levels, ElementsAre(3, 2, 2, 1, 1, 1));
+}
+
+TEST(Wrr, keeps_its_level_when_the_list_changes) {
+  EXPECT_EQ(wrr_level_after_change(added({5, 3}), 4), 4);
+  EXPECT_EQ(wrr_level_after_change(added({2, 1}), 4), 2);
+  EXPECT_EQ(wrr_level_after_change(added({8, 4}), 6), 5);  // divisor 4: levels are 1 and 5
+  EXPECT_EQ(wrr_level_after_change({}, 4), 0);
+}
+
+TEST(Wrr, gives_each_its_share_whatever_the_weights) {
+  const auto list = added({65535, 1, 300, 0, 7});
+  const auto round = wrr(list, 0);
+  ASSERT_LE(round.slots.size(), max_slots);
+  EXPECT_TRUE(round.apportioned);
+  std::map<uint32_t, size_t> count;
+  for (const auto id : round.slots) ++count[id];
+  EXPECT_EQ(count.count(4), 0);
+  EXPECT_GE(count[2], 1);
+  const double sum = 65535 + 1 + 300 + 7;
+  EXPECT_NEAR(static_cast<double>(count[1]) / static_cast<double>(round.slots.size()), 65535 / sum,
+              0.001);
+}
+
+TEST(Wrr, a_round_of_exactly_the_largest_size_is_exact) {
+  const auto round = wrr(added({65535, 1}), 0);
+  EXPECT_FALSE(round.apportioned);
+  EXPECT_EQ(round.slots.size(), max_slots);
+}
+
+}  // namespace
+}  // namespace xlvs::tables
