@@ -59,7 +59,7 @@ HeaderList request_headers(const std::string& host) {
 template <typename Value>
 Value info(CURL* easy, CURLINFO which) {
   Value value{};
-  curl_easy_getinfo(easy, which, &value);  // NOLINT(cppcoreguidelines-pro-type-vararg)
+  curl_easy_getinfo(easy, which, &value);
   return value;
 }
 

@@ -25,7 +25,7 @@ struct CurlLibrary {
 
 template <typename Value>
 void set(CURLM* multi, CURLMoption option, Value value) {
-  curl_multi_setopt(multi, option, value);  // NOLINT(cppcoreguidelines-pro-type-vararg)
+  curl_multi_setopt(multi, option, value);
 }
 
 }  // namespace
@@ -134,9 +134,8 @@ void CurlMulti::act(curl_socket_t fd, int events) {
   while (const CURLMsg* message = curl_multi_info_read(multi_, &queued)) {
     if (message->msg != CURLMSG_DONE) continue;
     Transfer* transfer = nullptr;
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg)
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-    transfer->finish(message->data.result);  // NOLINT(cppcoreguidelines-pro-type-union-access)
+    transfer->finish(message->data.result);
   }
 }
 

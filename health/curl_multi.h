@@ -59,7 +59,7 @@ class Transfer {
 
   template <typename Value>
   void set(CURLoption option, Value value) {
-    curl_easy_setopt(easy_, option, value);  // NOLINT(cppcoreguidelines-pro-type-vararg)
+    curl_easy_setopt(easy_, option, value);
   }
 
   // curl's result, or nothing when `timeout` ran out or the coroutine was cancelled. Once only.

@@ -97,15 +97,20 @@ void KernelPlane::adopt() {
     if (maps_.backends[id].state != BACKEND_FREE) adopt_backend(id);
   }
   for (auto& [key, service] : applied_) {
-    std::stable_sort(service.backends.begin(), service.backends.end(),
-                     [&](const BackendEntry& a, const BackendEntry& b) {
-                       return maps_.backends[backend_ids_of_.at({key, a.key})].position <
-                              maps_.backends[backend_ids_of_.at({key, b.key})].position;
-                     });
+    sort_by_position(service);
     Scheduled& scheduled = scheduled_.at(key);
     const SetTable table{key, service.name, service.scheduler, members(service)};
     scheduled.list = candidates(table);
   }
+}
+
+void KernelPlane::sort_by_position(ServiceEntry& service) const {
+  const auto position = [&](const BackendEntry& entry) {
+    return maps_.backends[backend_ids_of_.at({service.key, entry.key})].position;
+  };
+  std::stable_sort(
+      service.backends.begin(), service.backends.end(),
+      [&](const BackendEntry& a, const BackendEntry& b) { return position(a) < position(b); });
 }
 
 // A service that is not in the index was never opened, or is closed: its entry is free.
@@ -204,10 +209,11 @@ Result<void> KernelPlane::apply_one(const PutBackend& change) {
     if (!id) return id.error();
     backend_ids_of_.emplace(path, *id);
   }
-  auto& backends = applied_.at(change.service).backends;
-  std::erase_if(backends, [&](const BackendEntry& e) { return e.key == change.backend.key; });
-  const auto at = std::min<size_t>(change.position, backends.size());
-  backends.insert(backends.begin() + static_cast<ptrdiff_t>(at), change.backend);
+  ServiceEntry& service = applied_.at(change.service);
+  std::erase_if(service.backends,
+                [&](const BackendEntry& entry) { return entry.key == change.backend.key; });
+  service.backends.push_back(change.backend);
+  sort_by_position(service);
   return {};
 }
 

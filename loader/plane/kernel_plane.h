@@ -63,6 +63,7 @@ class KernelPlane final : public Plane {
   void adopt();
   void adopt_services();
   void adopt_backend(uint32_t id);
+  void sort_by_position(ServiceEntry& service) const;
   [[nodiscard]] const ServiceEntry* service_of(const ::backend& backend) const;
 
   Result<void> apply_one(const AddService& change);

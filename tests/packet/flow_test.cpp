@@ -31,7 +31,7 @@ constexpr connections one_inactive{.inactive = 1};
 constexpr connections one_pending{.pending = 1};
 
 class Flows : public testing::TestWithParam<Family> {
- protected:
+ public:
   explicit Flows(const Sizes& sizes = {}) : cluster(sizes) {
     for (const uint8_t protocol : {tcp, udp}) {
       std::vector<uint32_t> turns;
@@ -295,7 +295,7 @@ TEST_P(Flows, TakenReplyIsFreeWhenItsFlowIsIdle) {
 // ---- limits ----
 
 class SmallFlows : public Flows {
- protected:
+ public:
   SmallFlows() : Flows({.flows = 2, .pending = 1024}) {}
 };
 

@@ -20,7 +20,7 @@ constexpr Mac other_gateway_mac{{0x00, 0x00, 0x5e, 0x00, 0x53, 0x41}};
 // In the network namespace that the cluster has made for this test: a gateway to the client behind
 // interface 2.
 class Routes : public testing::TestWithParam<Family> {
- protected:
+ public:
   void SetUp() override {
     for (const char* path :
          {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"}) {

@@ -31,7 +31,7 @@ int expected_action(const Row& row) {
 
 // Loading takes the kernel longer than a thousand packets, so the rows share one cluster.
 class Rows : public testing::TestWithParam<Row> {
- protected:
+ public:
   static void SetUpTestSuite() { cluster_ = std::make_unique<Cluster>(); }
   static void TearDownTestSuite() { cluster_.reset(); }
   void SetUp() override { cluster_->director.reset(); }
@@ -48,7 +48,13 @@ TEST_P(Rows, Become) {
 
   Bytes in = row.in.build();
   in.resize(row.cut.value_or(in.size()));
-  const Outcome outcome = cluster.director.run(in, row.arrival);
+  const auto result = cluster.director.programs().run(in, row.arrival);
+  if (!result && row.arrival.metadata > 32) {
+    GTEST_SKIP() << "before Linux 6.11 a frame has at most 32 bytes of metadata: "
+                 << result.error().message;
+  }
+  ASSERT_TRUE(result) << result.error().message;
+  const Outcome& outcome = *result;
 
   EXPECT_EQ(verdict_name(outcome.verdict), verdict_name(row.verdict)) << describe(in);
   EXPECT_EQ(outcome.action, expected_action(row));

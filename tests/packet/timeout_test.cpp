@@ -54,7 +54,7 @@ const std::vector<TimeoutRow> timeout_rows = {
 };
 
 class Timeouts : public testing::TestWithParam<TimeoutRow> {
- protected:
+ public:
   // So near to its end as a slow machine allows: what passes in jiffies while the test runs.
   static constexpr uint32_t margin = 50'000;
 
@@ -125,7 +125,7 @@ TEST(Timeout, OldUdpIsNew) {
 }
 
 class NatTimeouts : public testing::TestWithParam<Family> {
- protected:
+ public:
   NatTimeouts() {
     director.run(wire.to_vip() / TCP{.dport = nat_port, .syn = true});
     director.run(wire.to_vip() / TCP{.dport = nat_port, .ack = true});
@@ -224,7 +224,7 @@ TEST(Sweep, CountsAnewWhatWasEvicted) {
 
 // Whatever happened, after a sweep the counts are those of the records.
 class RandomStory : public testing::TestWithParam<uint32_t> {
- protected:
+ public:
   Packet any_packet() {
     const Wire wire{pick(2) == 0 ? Family::v4 : Family::v6, Tags::none};
     const auto from = static_cast<uint16_t>(1000 + pick(100));

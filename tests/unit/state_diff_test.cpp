@@ -59,7 +59,7 @@ TEST(Diff, of_equal_states_is_nothing) {
 TEST(Diff, opens_a_service_only_when_it_is_whole) {
   EXPECT_THAT(
       words(diff({}, state({entry("10.0.0.1", BackendState::down), entry("10.0.0.2")}))),
-      ElementsAre("add", "put 10.0.0.2", "put 10.0.0.1", "table 10.0.0.2=1 10.0.0.1=0", "open"));
+      ElementsAre("add", "put 10.0.0.1", "put 10.0.0.2", "table 10.0.0.2=1 10.0.0.1=0", "open"));
 }
 
 TEST(Diff, closes_a_service_before_its_backends_go) {
@@ -76,6 +76,12 @@ TEST(Diff, completes_a_backend_before_the_table_names_it) {
   EXPECT_THAT(words(diff(state({entry("10.0.0.1", BackendState::down)}),
                          state({entry("10.0.0.1", BackendState::up, 3)}))),
               ElementsAre("put 10.0.0.1", "table 10.0.0.1=3"));
+}
+
+TEST(Diff, puts_a_new_backend_that_cannot_serve_before_the_table_that_lists_it) {
+  EXPECT_THAT(words(diff(state({entry("10.0.0.1")}),
+                         state({entry("10.0.0.1"), entry("10.0.0.2", BackendState::unknown)}))),
+              ElementsAre("put 10.0.0.2", "table 10.0.0.2=0 10.0.0.1=1"));
 }
 
 TEST(Diff, drains_what_is_no_longer_configured) {
