@@ -57,7 +57,7 @@ std::string verdict_name(int verdict) {
 }
 
 std::optional<xdp_action> action_of(verdict verdict) {
-  switch (verdict_rows.at(verdict).kind) {
+  switch (verdict_rows.at(static_cast<size_t>(verdict)).kind) {
     case Class::PASS:
       return XDP_PASS;
     case Class::DROP:

@@ -53,6 +53,8 @@ class Programs {
   static Result<Programs> load(const Sizes& sizes);
   Programs(Programs&&) noexcept;
   Programs& operator=(Programs&&) noexcept;
+  Programs(const Programs&) = delete;
+  Programs& operator=(const Programs&) = delete;
   ~Programs();
 
   // Fails where the kernel refuses to run the packet, not where the program drops it.

@@ -24,11 +24,11 @@ Cluster::Cluster(const Sizes& sizes) : director(sizes) {
 
 void Cluster::add(Family family, uint8_t protocol) {
   struct Port {
-    uint16_t port;
-    uint8_t number;
-    uint16_t backend_port;
-    forwarding forward;
-    uint16_t interface;  // 0: the neighbour is not known
+    uint16_t port = 0;
+    uint8_t number = 0;
+    uint16_t backend_port = 0;
+    forwarding forward = FORWARDING_DR;
+    uint16_t interface = 0;  // 0: the neighbour is not known
     backend_state state = BACKEND_UP;
   };
   constexpr std::array ports = {

@@ -70,7 +70,7 @@ class Flows : public testing::TestWithParam<Family> {
   }
   // The backend by the MAC address that a frame left to.
   static int number_of(const Outcome& outcome) { return outcome.frame.at(5) - 0x80; }
-  [[nodiscard]] int state_of(const std::optional<flow>& record) const {
+  static int state_of(const std::optional<flow>& record) {
     return record ? static_cast<int>(flow_state(record->word)) : -1;
   }
   [[nodiscard]] uint32_t id(uint16_t port, uint8_t protocol = tcp) const {

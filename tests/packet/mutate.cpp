@@ -53,7 +53,7 @@ Packet Mutator::network(bool reply) {
   }
   IPv4 header{.saddr = source, .daddr = destination, .ttl = ttl, .tos = any<uint8_t>()};
   header.id = any<uint16_t>();
-  if (one_in(10)) header.options = any_bytes(pick(11) * 4);
+  if (one_in(10)) header.options = any_bytes(size_t(pick(11)) * 4);
   if (one_in(50)) header.more_fragments = true;
   if (one_in(50)) header.fragment_offset = static_cast<uint16_t>(pick(0x2000));
   return header;
@@ -71,7 +71,7 @@ Packet Mutator::extensions() {
         packet = packet / DestinationOptions{.options = any_bytes(pick(60))};
         break;
       case 2:
-        packet = packet / Authentication{.check_value = any_bytes(pick(4) * 4)};
+        packet = packet / Authentication{.check_value = any_bytes(size_t(pick(4)) * 4)};
         break;
       case 3:
         packet = packet / Routing{.addresses = {vip6}};
@@ -111,7 +111,7 @@ Packet Mutator::transport(bool reply) {
   header.fin = kind == 14;
   header.rst = kind == 15;
   header.psh = one_in(2);
-  if (one_in(4)) header.options = any_bytes(pick(11) * 4);
+  if (one_in(4)) header.options = any_bytes(size_t(pick(11)) * 4);
   if (one_in(20)) header.check = any<uint16_t>();
   return header / payload;
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// Nanoseconds per packet, by BPF_PROG_TEST_RUN, over the floors of the same run: a program that
+// only drops, and one that swaps the MAC addresses and sends. Cases take turns in rounds, so that a
+// noisy machine is noisy for all; the figures are medians.
+#include "tests/harness/packet.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "driver.skel.h"
+#include "tests/harness/director.h"
+
+namespace xlvs::test {
+namespace {
+
+constexpr int rounds = 15;
+constexpr int warm_packets = 100'000;
+constexpr int timed_packets = 500'000;
+
+const Address vip = *Address::parse("192.0.2.80");
+constexpr uint16_t port = 80;
+const Address nat_vip = *Address::parse("192.0.2.81");
+const Address elsewhere = *Address::parse("192.0.2.99");
+
+[[noreturn]] void give_up(const std::string& why) {
+  (void)std::fprintf(stderr, "bench: %s\n", why.c_str());
+  std::exit(1);
+}
+
+class Driver {
+ public:
+  Driver() : skeleton_(driver_bpf__open_and_load()) {
+    if (skeleton_ == nullptr) give_up("cannot load the driver (root is needed)");
+  }
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+  Driver(Driver&&) = delete;
+  Driver& operator=(Driver&&) = delete;
+  ~Driver() { driver_bpf__destroy(skeleton_); }
+
+  void use(int program, uint32_t flows, const Bytes& frame) {
+    const uint32_t key = 0;
+    if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.under_test), &key, &program, BPF_ANY) !=
+        0) {
+      give_up("cannot put the program under test");
+    }
+    frame_ = frame;
+    frame_.resize(std::max<size_t>(frame_.size(), 60));
+    std::memcpy(skeleton_->bss->headers, frame_.data(), 54);
+    skeleton_->data->flows = flows;
+  }
+  // Each case has its own sequence of new flows, which goes on from round to round.
+  void set_turn(uint32_t turn) { skeleton_->bss->turn = turn; }
+  [[nodiscard]] uint32_t turn() const { return skeleton_->bss->turn; }
+
+  double nanoseconds(int packets, int action) {
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.data_in = frame_.data();
+    options.data_size_in = static_cast<uint32_t>(frame_.size());
+    options.repeat = packets;
+    if (bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.driver), &options) != 0 ||
+        static_cast<int>(options.retval) != action) {
+      give_up("a case answers action " + std::to_string(options.retval) + ", not " +
+              std::to_string(action));
+    }
+    return options.duration;
+  }
+  [[nodiscard]] int floor_drop() const { return bpf_program__fd(skeleton_->progs.floor_drop); }
+  [[nodiscard]] int floor_tx() const { return bpf_program__fd(skeleton_->progs.floor_tx); }
+
+ private:
+  driver_bpf* skeleton_;
+  Bytes frame_;
+};
+
+struct Case {
+  std::string name;
+  int program;
+  uint32_t flows;  // that take turns; 0: a new one each packet
+  Bytes frame;
+  int action;
+  bool opens = false;  // a SYN of each flow goes before, so that they are known
+  uint32_t turn = 0;
+  std::vector<double> samples{};
+};
+
+Bytes tcp_frame(const Address& to, bool syn) {
+  return (Ethernet{} / IPv4{.daddr = to} / TCP{.dport = port, .syn = syn, .ack = !syn}).build();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void measure(Driver& driver, Case& one, int packets) {
+  driver.use(one.program, one.flows, one.frame);
+  driver.set_turn(one.turn);
+  one.samples.push_back(driver.nanoseconds(packets, one.action));
+  if (one.flows == 0) one.turn = driver.turn();
+}
+
+// A SYN and an ACK for each flow of the case.
+void open_flows(Driver& driver, const Case& one, const Address& to) {
+  for (const bool syn : {true, false}) {
+    driver.use(one.program, one.flows, tcp_frame(to, syn));
+    driver.set_turn(0);
+    driver.nanoseconds(static_cast<int>(one.flows), one.action);
+  }
+}
+
+void print(const std::vector<Case>& cases) {
+  const double drop = median(cases[0].samples);
+  const double tx = median(cases[1].samples);
+  std::printf("%-44s %10s %12s %10s\n", "case", "ns/packet", "over DROP", "over TX");
+  for (const auto& one : cases) {
+    const double ns = median(one.samples);
+    std::printf("%-44s %10.0f %12.0f %10.0f\n", one.name.c_str(), ns, ns - drop, ns - tx);
+  }
+}
+
+void run() {
+  Director director({.flows = 524'288, .pending = 65'536});
+  Driver driver;
+  const uint32_t near = director.add_backend(
+      {.endpoint = {*Address::parse("198.51.100.1"), port}, .mac = Mac{{2, 0, 0, 0, 0, 9}}});
+  const uint32_t behind = director.add_backend({.endpoint = {*Address::parse("198.51.100.2"), 8080},
+                                                .forward = FORWARDING_NAT,
+                                                .mac = Mac{{2, 0, 0, 0, 0, 8}}});
+  director.add_service({vip, port}, tcp, {near});
+  director.add_service({nat_vip, port}, tcp, {behind});
+
+  const int xlvs = director.programs().fd();
+  const Bytes ack = tcp_frame(vip, false);
+  const Bytes nat_ack = tcp_frame(nat_vip, false);
+  std::vector<Case> cases{
+      {"floor: drop", driver.floor_drop(), 1, ack, XDP_DROP},
+      {"floor: swap MACs and send", driver.floor_tx(), 1, ack, XDP_TX},
+      {"no service", xlvs, 1, tcp_frame(elsewhere, false), XDP_PASS},
+      {"dr: 1 flow", xlvs, 1, ack, XDP_TX, true},
+      {"dr: 10,000 flows", xlvs, 10'000, ack, XDP_TX, true},
+      {"dr: 100,000 flows", xlvs, 100'000, ack, XDP_TX, true},
+      {"dr: a new flow each packet", xlvs, 0, tcp_frame(vip, true), XDP_TX, false, 1U << 24},
+      {"nat: 1 flow", xlvs, 1, nat_ack, XDP_TX, true},
+      {"nat: 10,000 flows", xlvs, 10'000, nat_ack, XDP_TX, true},
+      {"nat: 100,000 flows", xlvs, 100'000, nat_ack, XDP_TX, true},
+      {"nat: a new flow each packet", xlvs, 0, tcp_frame(nat_vip, true), XDP_TX, false, 1U << 25},
+  };
+  for (auto& one : cases) {
+    if (one.opens) open_flows(driver, one, one.frame == ack ? vip : nat_vip);
+  }
+  for (auto& one : cases) measure(driver, one, warm_packets);
+  for (auto& one : cases) one.samples.clear();
+  for (int round = 0; round < rounds; ++round) {
+    for (auto& one : cases) measure(driver, one, timed_packets);
+  }
+  print(cases);
+}
+
+}  // namespace
+}  // namespace xlvs::test
+
+int main() {
+  xlvs::test::run();
+  return 0;
+}
