@@ -42,6 +42,26 @@ static __always_inline __u64 csum_ipv4_header(const struct iphdr *ip)
 	return (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
 }
 
+/* RFC 1812, 5.2.2: a router does not pass on a header whose checksum is wrong. */
+static __always_inline bool is_header_intact(const struct packet *pkt)
+{
+	const struct iphdr *ip = pkt->network;
+	const __be32 *options = (const __be32 *)(ip + 1);
+	__u64 sum;
+
+	if (!pkt->is_v4)
+		return true;
+	if ((void *)(ip + 1) > pkt->end)
+		return false;
+	sum = csum_ipv4_header(ip);
+	for (int i = 0; i < 10 && sizeof(*ip) + i * 4 < pkt->transport_offset; i++) {
+		if ((void *)&options[i + 1] > pkt->end)
+			return false;
+		sum += options[i];
+	}
+	return csum_fold(sum) == 0xffff;
+}
+
 /* Returns false if the packet may not travel further. */
 static __always_inline bool take_hop(struct packet *pkt)
 {

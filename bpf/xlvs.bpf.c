@@ -34,14 +34,11 @@
 /* The packet is sent to a service; is it fit to be served? */
 static __always_inline enum verdict inspect(struct packet *pkt)
 {
-	const struct iphdr *ip = pkt->network;
 	const struct tcphdr *tcp = pkt->transport;
 	const struct udphdr *udp = pkt->transport;
 	__u32 length = pkt->length - pkt->transport_offset;
 
-	/* RFC 1812, 5.2.2; with options it is left to the receiver. */
-	if (pkt->is_v4 && (void *)(ip + 1) <= pkt->end && ip->ihl == 5 &&
-	    csum_fold(csum_ipv4_header(ip)) != 0xffff)
+	if (!is_header_intact(pkt))
 		return DROP_BAD_CHECKSUM;
 	if (!is_tcp(pkt)) {
 		if ((void *)(udp + 1) > pkt->end || bpf_ntohs(udp->len) > length ||

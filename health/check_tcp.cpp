@@ -13,8 +13,10 @@ namespace {
 tcp::endpoint to_asio(const Endpoint& endpoint) {
   const sockaddr_storage address = endpoint.sockaddr();
   tcp::endpoint result;
-  result.resize(endpoint.address.is_v4() ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
-  std::memcpy(result.data(), &address, result.size());
+  // Not size(): it goes by the family, which is not there yet.
+  const size_t length = endpoint.address.is_v4() ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  std::memcpy(result.data(), &address, length);
+  result.resize(length);
   return result;
 }
 

@@ -89,7 +89,7 @@ int CurlMulti::on_interest(CURL* /*easy*/, curl_socket_t fd, int what, void* sel
   const auto found = multi.sockets_.find(fd);
   if (found == multi.sockets_.end()) return 0;
   found->second->wanted = what == CURL_POLL_REMOVE ? 0 : what;
-  multi.await_events(found->second);
+  await_events(found->second);
   return 0;
 }
 
@@ -103,7 +103,7 @@ void CurlMulti::await_events(const std::shared_ptr<Socket>& socket) {
       if (error == asio::error::operation_aborted || (socket->wanted & poll) == 0) return;
       CurlMulti& multi = *socket->multi;
       multi.act(socket->fd, error ? CURL_CSELECT_ERR : event);
-      if (socket->wanted != 0) multi.await_events(socket);
+      if (socket->wanted != 0) await_events(socket);
     });
   };
   await(CURL_POLL_IN, CURL_CSELECT_IN, tcp::socket::wait_read);

@@ -35,7 +35,7 @@ class CurlMulti : public std::enable_shared_from_this<CurlMulti> {
   static int on_close(void* self, curl_socket_t fd) noexcept;
 
   curl_socket_t open(const curl_sockaddr& to, int& error_code);
-  void await_events(const std::shared_ptr<Socket>& socket);
+  static void await_events(const std::shared_ptr<Socket>& socket);
   void await_timer(long milliseconds);
   void act(curl_socket_t fd, int events);
 

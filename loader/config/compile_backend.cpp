@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "loader/config/compile_backend.h"
 
-#include <algorithm>
-
 #include "loader/config/compile_check.h"
 
 namespace xlvs::config {
@@ -32,9 +30,10 @@ std::string repaired_address(const std::string& text) {
 }
 
 std::string word_of(Forwarding forwarding) {
-  const auto found = std::find_if(forwardings.begin(), forwardings.end(),
-                                  [&](const auto& row) { return row.second == forwarding; });
-  return std::string(found->first);
+  for (const auto& [word, value] : forwardings) {
+    if (value == forwarding) return std::string(word);
+  }
+  return "";
 }
 
 // Which network a way of forwarding can bridge. dr and nat leave the address family as it is; only

@@ -11,9 +11,9 @@ namespace xlvs::config {
 
 // What a service has from the top of the file.
 struct Defaults {
-  Scheduler scheduler;
-  Forwarding forwarding;
-  OnFailure on_failure;
+  Scheduler scheduler = Scheduler::wrr;
+  Forwarding forwarding = Forwarding::dr;
+  OnFailure on_failure = OnFailure::drain;
   Check check;
   Node fallback;
 };

@@ -155,6 +155,7 @@ std::vector<Problem> validate(Document& document) {
     for (const Fault& fault : faults_at(document.value, steps)) faults.emplace_back(steps, fault);
   }
   std::vector<Problem> problems;
+  problems.reserve(faults.size());
   for (const auto& [steps, fault] : faults) {
     problems.push_back(problem_of(document, steps, fault));
   }

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -289,9 +290,9 @@ Result<Plan> plan(const std::string& pins, const std::vector<std::string>& inter
 
 // Loads the program by attaching it, as libxdp wants it: alone and under its dispatcher it is
 // loaded differently.
-Result<void> attach_missing(const std::string& pins, const std::vector<std::string>& interfaces,
-                            AttachMode mode, const Tables& tables, std::vector<std::string>& notes,
-                            std::vector<Attachment>& attached) {
+Result<void> load_and_attach(const std::string& pins, const std::vector<std::string>& interfaces,
+                             AttachMode mode, const Tables& tables, std::vector<std::string>& notes,
+                             std::vector<Attachment>& attached) {
   auto skeleton = open_skeleton(pins, tables, notes);
   if (!skeleton) return skeleton.error();
   const Program program(xdp_program__from_bpf_obj((*skeleton)->obj, section));
@@ -306,11 +307,31 @@ Result<void> attach_missing(const std::string& pins, const std::vector<std::stri
       for (const auto& done : attached) {
         xdp_program__detach(program.get(), done.ifindex, to_xdp(mode), 0);
       }
+      attached.clear();
       return attachment.error();
     }
     attached.push_back(std::move(*attachment));
   }
   return {};
+}
+
+// The dispatcher of libxdp before 1.5 declares that it leaves packets as they are, and a kernel
+// that knows the difference (6.12 of Debian does) then refuses a program that changes their size:
+// such a program must run alone.
+Result<void> attach_missing(const std::string& pins, const std::vector<std::string>& interfaces,
+                            AttachMode mode, const Tables& tables, std::vector<std::string>& notes,
+                            std::vector<Attachment>& attached) {
+  auto done = load_and_attach(pins, interfaces, mode, tables, notes, attached);
+  if (done || done.error().code != EINVAL) return done;
+  std::vector<std::string> said_already;
+  setenv("LIBXDP_SKIP_DISPATCHER", "1", 1);  // NOLINT(concurrency-mt-unsafe): before any thread
+  done = load_and_attach(pins, interfaces, mode, tables, said_already, attached);
+  if (done) {
+    notes.emplace_back(
+        "attached alone: this kernel does not take xlvs under libxdp's dispatcher, "
+        "so no other XDP program can share its interfaces");
+  }
+  return done;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <cstring>
 #include <new>
 
 namespace xlvs::netlink {
@@ -13,11 +14,6 @@ namespace {
 
 // The kernel fills at most 32 KiB of a reader's buffer in a dump (netlink_recvmsg).
 constexpr size_t buffer_size = 32768;
-
-void must_fit(int code) {
-  // Only memory and the message's own size (a page, requests have some 100 bytes) can fail.
-  if (code < 0) throw std::bad_alloc();
-}
 
 }  // namespace
 
@@ -29,12 +25,15 @@ Message::Message(uint16_t type, int flags)
 void Message::Free::operator()(nl_msg* message) const { nlmsg_free(message); }
 
 Message& Message::append(const void* data, size_t size) {
-  must_fit(nlmsg_append(message_.get(), const_cast<void*>(data), size, NLMSG_ALIGNTO));
+  void* place = nlmsg_reserve(message_.get(), size, NLMSG_ALIGNTO);
+  if (place == nullptr) throw std::bad_alloc();
+  std::memcpy(place, data, size);
   return *this;
 }
 
 Message& Message::put(int attribute, const void* data, size_t size) {
-  must_fit(nla_put(message_.get(), attribute, static_cast<int>(size), data));
+  // A message has room for a page, requests take some 100 bytes.
+  if (nla_put(message_.get(), attribute, static_cast<int>(size), data) < 0) throw std::bad_alloc();
   return *this;
 }
 

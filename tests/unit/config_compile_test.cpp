@@ -56,6 +56,55 @@ constexpr const char* full = R"({
         "check": {"type": "http", "expect": "ok", "expect_regex": "o+k", "status": [200, 301]}}]}
   ]})";
 
+Check global_check() {
+  Check check;
+  check.type = CheckType::http;
+  check.interval = milliseconds(500);
+  check.rise = 2;
+  return check;
+}
+
+Service expected_a() {
+  Service service;
+  service.name = "a";
+  service.vip = {address("192.0.2.1"), 80};
+  service.scheduler = Scheduler::rr;
+  service.on_failure = OnFailure::remove;
+  Check check = global_check();
+  check.path = "/up";
+  check.host = "a.example";
+  check.status = {204};
+  check.fall = 3;
+  Check other = check;
+  other.type = CheckType::tcp;
+  other.port = 22;
+  other.jitter = 0.5;
+  other.timeout = seconds(1);
+  service.backends = {{{address("198.51.100.1"), 8080}, 0, Forwarding::nat, check},
+                      {{address("192.0.2.77"), 80}, 65535, Forwarding::dr, other}};
+  Check none;
+  none.type = CheckType::none;
+  service.fallback = Backend{{address("192.0.2.99"), 8099}, 1, Forwarding::nat, none};
+  return service;
+}
+
+Service expected_b() {
+  Service service;
+  service.name = "b";
+  service.vip = {address("2001:db8::1"), 53};
+  service.protocol = Protocol::udp;
+  service.scheduler = Scheduler::wrr;
+  Check unchecked = global_check();
+  unchecked.type = CheckType::none;
+  Check asked = global_check();
+  asked.expect = "ok";
+  asked.expect_regex = "o+k";
+  asked.status = {200, 301};
+  service.backends = {{{address("2001:db8::77"), 53}, 1, Forwarding::dr, unchecked},
+                      {{address("::1"), 53}, 1, Forwarding::local, asked}};
+  return service;
+}
+
 Configuration expected_of_full() {
   Configuration expected;
   expected.interfaces = {"eth0", "eth1"};
@@ -65,47 +114,7 @@ Configuration expected_of_full() {
   expected.timeouts = {seconds(900), seconds(60), seconds(5), seconds(30), seconds(3600)};
   expected.tables = {1, 2, 3, 9, 5};
   expected.refusals_per_second = 0;
-
-  Check check;
-  check.type = CheckType::http;
-  check.interval = milliseconds(500);
-  check.rise = 2;
-
-  Service a;
-  a.name = "a";
-  a.vip = {address("192.0.2.1"), 80};
-  a.scheduler = Scheduler::rr;
-  a.on_failure = OnFailure::remove;
-  Check check_a = check;
-  check_a.path = "/up";
-  check_a.host = "a.example";
-  check_a.status = {204};
-  check_a.fall = 3;
-  Check check_ssh = check_a;
-  check_ssh.type = CheckType::tcp;
-  check_ssh.port = 22;
-  check_ssh.jitter = 0.5;
-  check_ssh.timeout = seconds(1);
-  a.backends = {{{address("198.51.100.1"), 8080}, 0, Forwarding::nat, check_a},
-                {{address("192.0.2.77"), 80}, 65535, Forwarding::dr, check_ssh}};
-  Check none;
-  none.type = CheckType::none;
-  a.fallback = Backend{{address("192.0.2.99"), 8099}, 1, Forwarding::nat, none};
-
-  Service b;
-  b.name = "b";
-  b.vip = {address("2001:db8::1"), 53};
-  b.protocol = Protocol::udp;
-  b.scheduler = Scheduler::wrr;
-  Check unchecked = check;
-  unchecked.type = CheckType::none;
-  Check asked = check;
-  asked.expect = "ok";
-  asked.expect_regex = "o+k";
-  asked.status = {200, 301};
-  b.backends = {{{address("2001:db8::77"), 53}, 1, Forwarding::dr, unchecked},
-                {{address("::1"), 53}, 1, Forwarding::local, asked}};
-  expected.services = {a, b};
+  expected.services = {expected_a(), expected_b()};
   return expected;
 }
 

@@ -27,6 +27,8 @@ const Json& schema() {
 
 std::string reference_text() { return configuration_text("reference.json"); }
 
+std::string dotted(const std::string& name, const std::string& key) { return name + "." + key; }
+
 // Calls visit(definition's name, schema, value) for each object of the document.
 template <typename Visit>
 void for_each_object(const Json& node, const std::string& name, Json& value, const Visit& visit) {
@@ -34,8 +36,8 @@ void for_each_object(const Json& node, const std::string& name, Json& value, con
     const auto target = node["$ref"].get<std::string>().substr(1);
     for_each_object(schema().at(Pointer(target)), target, value, visit);
   } else if (value.is_object()) {
-    for (auto& [key, inner] : value.items()) {
-      for_each_object(node["properties"][key], name + "." + key, inner, visit);
+    for (const auto& [key, inner] : value.items()) {
+      for_each_object(node["properties"][key], dotted(name, key), inner, visit);
     }
     visit(name, node, value);
   } else if (value.is_array()) {
@@ -48,11 +50,11 @@ TEST(ConfigReference, HoldsEveryKeyOfTheSchema) {
   Json document = Json::parse(reference_text());
   for_each_object(schema(), "top", document,
                   [&](const std::string& name, const Json&, Json& object) {
-                    for (const auto& [key, value] : object.items()) shown.insert(name + "." + key);
+                    for (const auto& [key, value] : object.items()) shown.insert(dotted(name, key));
                   });
   const auto expect_shown = [&](const std::string& name, const Json& properties) {
     for (const auto& [key, value] : properties.items()) {
-      EXPECT_TRUE(shown.count(name + "." + key) == 1) << name << "." << key << " is not shown";
+      EXPECT_TRUE(shown.count(dotted(name, key)) == 1) << name << "." << key << " is not shown";
     }
   };
   expect_shown("top", schema()["properties"]);

@@ -74,7 +74,7 @@ TEST(ConfigSyntaxHostile, TextIsOneErrorAndNoCrash) {
        }(),
        1, 81, "nested deeper than 16 levels"},
       {"10 MB of space", std::string(10U << 20U, ' '), 1, 1, "longer than 4 MiB"},
-      {"10 MB of string", "{\"a\": \"" + std::string(10U << 20U, 'x') + "\"}", 1, 1, "longer than"},
+      {"10 MB of string", R"({"a": ")" + std::string(10U << 20U, 'x') + "\"}", 1, 1, "longer than"},
       {"long string", "{\"a\":\n \"" + std::string(100000, '(') + "\"}", 2, 2, "at most 4096"},
       {"long key", "{\"" + std::string(100000, 'k') + "\": 1}", 1, 2, "at most 4096"},
       {"zero byte inside", "{\n \0}"s, 2, 2, "a zero byte"},
