@@ -26,8 +26,7 @@ static __always_inline enum verdict_class class_of(enum verdict verdict)
 
 static __always_inline void count_for_backend(const struct packet *pkt, bool reply)
 {
-	struct backend_counters *counters =
-		bpf_map_lookup_elem(&backend_counters, &pkt->backend);
+	struct backend_counters *counters = bpf_map_lookup_elem(&backend_counters, &pkt->backend);
 
 	if (!counters)
 		return;

@@ -73,7 +73,7 @@ static __always_inline struct flow_key reply_key(const struct flow_key *flow,
 {
 	struct flow_key key = *flow;
 
-	key.server = backend->address;
+	key.server = backend->ip;
 	key.server_port = backend->port;
 	key.direction = DIRECTION_REPLY;
 	return key;
@@ -108,8 +108,7 @@ static __always_inline void delete_record(const struct flow_key *key)
 	bpf_map_delete_elem(&pending, key);
 }
 
-static __always_inline void delete_reply(const struct flow_key *flow,
-					 const struct backend *backend)
+static __always_inline void delete_reply(const struct flow_key *flow, const struct backend *backend)
 {
 	struct flow_key key;
 
@@ -151,8 +150,7 @@ static __always_inline bool is_over(const struct packet *pkt, const struct flow 
 /* ---- the way back ------------------------------------------------------------------------- */
 
 /* Where frames to the client go: as the kernel routes it, else back where its packet came from. */
-static __always_inline union next_hop route_to_client(struct xdp_md *ctx,
-						      const struct address *vip,
+static __always_inline union next_hop route_to_client(struct xdp_md *ctx, const struct address *vip,
 						      const struct address *client, bool is_v4,
 						      union next_hop fallback)
 {
@@ -161,11 +159,11 @@ static __always_inline union next_hop route_to_client(struct xdp_md *ctx,
 	struct interface *egress;
 
 	if (is_v4) {
-		fib.family = 2;	/* AF_INET */
+		fib.family = 2; /* AF_INET */
 		fib.ipv4_src = vip->words[3];
 		fib.ipv4_dst = client->words[3];
 	} else {
-		fib.family = 10;	/* AF_INET6 */
+		fib.family = 10; /* AF_INET6 */
 		__builtin_memcpy(fib.ipv6_src, vip, sizeof(*vip));
 		__builtin_memcpy(fib.ipv6_dst, client, sizeof(*client));
 	}

@@ -43,7 +43,7 @@ static __always_inline enum verdict forward_nat(struct packet *pkt, const struct
 		return DROP_NO_NEIGHBOUR;
 	if (!take_hop(pkt))
 		return DROP_TTL;
-	rewrite_endpoint(pkt, false, &backend->address, backend->port);
+	rewrite_endpoint(pkt, false, &backend->ip, backend->port);
 	return transmit(pkt, to, FORWARD_NAT);
 }
 

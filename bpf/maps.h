@@ -16,7 +16,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 8192);	/* a power of two */
+	__uint(max_entries, 8192); /* a power of two */
 	__type(key, __u32);
 	__type(value, struct index_bucket);
 } endpoints SEC(".maps");

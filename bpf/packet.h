@@ -18,7 +18,7 @@
 
 #include "bpf/maps.h"
 
-#define MAX_NETWORK_OFFSET 31	/* Ethernet and two tags are 22 bytes; a mask for the verifier */
+#define MAX_NETWORK_OFFSET 31 /* Ethernet and two tags are 22 bytes; a mask for the verifier */
 
 /* Ends the calling step with a verdict, if there is one. */
 #define TRY(step)                                                                                  \
@@ -36,21 +36,21 @@
 
 struct packet {
 	struct ethhdr *eth;
-	void *network;		/* struct iphdr or struct ipv6hdr, as is_v4 says */
-	void *transport;	/* struct tcphdr or struct udphdr, as flow.protocol says */
+	void *network;	 /* struct iphdr or struct ipv6hdr, as is_v4 says */
+	void *transport; /* struct tcphdr or struct udphdr, as flow.protocol says */
 	void *end;
 
-	struct flow_key flow;	/* as a client's packet: source is the client */
-	struct interface *interface;	/* that it came in by */
-	__u32 now;		/* jiffies, the low 32 bits */
-	__u32 service;		/* id, 0 if none */
-	__u32 backend;		/* id, 0 if none yet */
-	__u16 transport_offset;	/* from network, bytes */
-	__u16 length;		/* IP packet, bytes, headers included */
-	__u16 network_offset;	/* from eth, bytes */
+	struct flow_key flow;	     /* as a client's packet: source is the client */
+	struct interface *interface; /* that it came in by */
+	__u32 now;		     /* jiffies, the low 32 bits */
+	__u32 service;		     /* id, 0 if none */
+	__u32 backend;		     /* id, 0 if none yet */
+	__u16 transport_offset;	     /* from network, bytes */
+	__u16 length;		     /* IP packet, bytes, headers included */
+	__u16 network_offset;	     /* from eth, bytes */
 	bool is_v4;
 	bool tcp_syn, tcp_ack, tcp_fin, tcp_rst;
-	enum xdp_action action;	/* of a forwarded packet */
+	enum xdp_action action; /* of a forwarded packet */
 };
 
 static __always_inline bool is_tcp(const struct packet *pkt)

@@ -9,7 +9,7 @@
 
 #define MAX_VLAN_TAGS 2
 #define MAX_IPV6_EXTENSIONS 6
-#define MAX_OFFSET 0x3fff	/* of a header, bytes: a bound for the verifier */
+#define MAX_OFFSET 0x3fff /* of a header, bytes: a bound for the verifier */
 
 struct vlan_tag {
 	__be16 tci;
@@ -18,12 +18,12 @@ struct vlan_tag {
 
 struct ipv6_extension {
 	__u8 next;
-	__u8 length;	/* in units of 8 bytes beyond the first 8; AH: of 4 bytes beyond 8 */
-	__be16 detail;	/* fragment: offset and flags; routing: type and segments left */
+	__u8 length;   /* in units of 8 bytes beyond the first 8; AH: of 4 bytes beyond 8 */
+	__be16 detail; /* fragment: offset and flags; routing: type and segments left */
 	__be32 id;
 };
 
-#define IPV4_FRAGMENT 0x3fff	/* offset and "more fragments" */
+#define IPV4_FRAGMENT 0x3fff /* offset and "more fragments" */
 #define IPV6_FRAGMENT 0xfff9
 #define SEGMENTS_LEFT 0x00ff
 
@@ -157,8 +157,8 @@ static __always_inline enum verdict parse_transport(struct packet *pkt)
 		return PASS_NOT_TRANSPORT;
 	}
 	/* TCP and UDP begin alike. */
-	pkt->flow.client_port = udp->source;
-	pkt->flow.server_port = udp->dest;
+	pkt->flow.client_port = bpf_ntohs(udp->source);
+	pkt->flow.server_port = bpf_ntohs(udp->dest);
 	return NEXT;
 }
 

@@ -27,7 +27,7 @@ struct icmp_error {
 #define ICMPV6_PORT 4
 
 struct refusals {
-	__u32 second;	/* jiffies when it began */
+	__u32 second; /* jiffies when it began */
 	__u32 answered;
 };
 
@@ -107,7 +107,7 @@ static __always_inline bool write_ip(struct packet *pkt, __u8 protocol, __u16 le
 		.version = 4,
 		.ihl = 5,
 		.tot_len = bpf_htons(sizeof(*ip) + length),
-		.frag_off = bpf_htons(0x4000),	/* don't fragment, so the id may be 0 (RFC 6864) */
+		.frag_off = bpf_htons(0x4000), /* don't fragment, so the id may be 0 (RFC 6864) */
 		.ttl = ANSWER_TTL,
 		.protocol = protocol,
 		.saddr = pkt->flow.server.words[3],

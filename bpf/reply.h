@@ -71,7 +71,7 @@ static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt
 		return PASS_REPLY_NO_FLOW;
 	/* From here on the packet is ours. */
 	pkt->backend = found.backend;
-	if (!is_header_intact(pkt))
+	if (!is_header_intact(ctx, pkt))
 		return DROP_BAD_CHECKSUM;
 	touch(record, pkt->now);
 	if (pkt->tcp_fin || pkt->tcp_rst)

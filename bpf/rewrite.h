@@ -11,7 +11,7 @@
 /* The ones' complement difference of a change, unfolded: new + ~old, word by word. */
 static __always_inline __u64 csum_diff(__be32 old, __be32 new)
 {
-	return (__u64)new + (__u32)~old;
+	return (__u64) new + (__u32)~old;
 }
 
 static __always_inline __u64 csum_diff_address(const struct address *old, const struct address *new)
@@ -31,7 +31,7 @@ static __always_inline __u16 csum_fold(__u64 sum)
 
 static __always_inline void csum_apply(__sum16 *check, __u64 diff)
 {
-	*check = ~csum_fold((__u16)~*check + diff);
+	*check = ~csum_fold((__u16) ~*check + diff);
 }
 
 /* The sum over an IPv4 header without options, its checksum field included. */
@@ -42,11 +42,27 @@ static __always_inline __u64 csum_ipv4_header(const struct iphdr *ip)
 	return (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
 }
 
+/* The sum over the words from `offset` bytes into the frame up to `end`, at most IPv4's options. */
+__attribute__((noinline)) __u64 csum_options(struct xdp_md *ctx, __u32 offset, __u32 end)
+{
+	void *data = (void *)(long)ctx->data;
+	__u64 sum = 0;
+
+	for (int i = 0; i < 10 && offset < end; i++, offset += 4) {
+		__be32 *word = data + (offset & 127);
+
+		if ((void *)(word + 1) > (void *)(long)ctx->data_end)
+			break;
+		sum += *word;
+	}
+	return sum;
+}
+
 /* RFC 1812, 5.2.2: a router does not pass on a header whose checksum is wrong. */
-static __always_inline bool is_header_intact(const struct packet *pkt)
+static __always_inline bool is_header_intact(struct xdp_md *ctx, const struct packet *pkt)
 {
 	const struct iphdr *ip = pkt->network;
-	const __be32 *options = (const __be32 *)(ip + 1);
+	__u32 offset = pkt->network_offset;
 	__u64 sum;
 
 	if (!pkt->is_v4)
@@ -54,11 +70,8 @@ static __always_inline bool is_header_intact(const struct packet *pkt)
 	if ((void *)(ip + 1) > pkt->end)
 		return false;
 	sum = csum_ipv4_header(ip);
-	for (int i = 0; i < 10 && sizeof(*ip) + i * 4 < pkt->transport_offset; i++) {
-		if ((void *)&options[i + 1] > pkt->end)
-			return false;
-		sum += options[i];
-	}
+	if (pkt->transport_offset != sizeof(*ip))
+		sum += csum_options(ctx, offset + sizeof(*ip), offset + pkt->transport_offset);
 	return csum_fold(sum) == 0xffff;
 }
 
@@ -112,19 +125,21 @@ static __always_inline void rewrite_transport_checksum(struct packet *pkt, __u64
 
 /* Makes the packet come from (`source`) or go to another address and port. */
 static __always_inline void rewrite_endpoint(struct packet *pkt, bool source,
-					     const struct address *address, __be16 port)
+					     const struct address *address, __u16 port)
 {
 	const struct address *old = source ? &pkt->flow.client : &pkt->flow.server;
-	__be16 old_port = source ? pkt->flow.client_port : pkt->flow.server_port;
 	__u64 diff = csum_diff_address(old, address);
 	struct iphdr *ip = pkt->network;
 	struct ipv6hdr *ip6 = pkt->network;
 	struct udphdr *udp = pkt->transport;
+	__be16 *where = source ? &udp->source : &udp->dest;
+	__u64 port_diff;
 
 	if ((void *)(udp + 1) > pkt->end)
 		return;
-	*(source ? &udp->source : &udp->dest) = port;
-	rewrite_transport_checksum(pkt, diff + csum_diff(old_port, port));
+	port_diff = csum_diff(*where, bpf_htons(port));
+	*where = bpf_htons(port);
+	rewrite_transport_checksum(pkt, diff + port_diff);
 	if (!pkt->is_v4) {
 		if ((void *)(ip6 + 1) <= pkt->end)
 			__builtin_memcpy(source ? &ip6->saddr : &ip6->daddr, address,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * service.h - is it ours? A key is in one of two buckets of the index, chosen by its hash; the agent
- * fills the first before the second. Looking is two inlined ARRAY lookups and no hash map.
+ * service.h - is it ours? A key is in one of two buckets of the index, chosen by its hash; the
+ * agent fills the first before the second. Looking is two inlined ARRAY lookups and no hash map.
  */
 #pragma once
 
@@ -27,7 +27,8 @@ static __always_inline __u32 search_bucket(__u32 number, const struct endpoint_k
 	for (int i = 0; i < INDEX_WAYS; i++) {
 		__u64 word = READ_ONCE(bucket->entries[i].word);
 
-		/* The entry's key holds for as long as the word was seen set, and a grace period. */
+		/* The entry's key holds for as long as the word was seen set, and a grace period.
+		 */
 		if (word && same_endpoint(&bucket->entries[i].key, key))
 			return word;
 	}

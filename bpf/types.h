@@ -19,41 +19,47 @@
 #define TYPE_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 #endif
 
-/* ---- addresses and keys ------------------------------------------------------------------- */
+/*
+ * ---- addresses and keys ---------------------------------------------------------------------
+ * Ports are in host order, so that `bpftool map dump` shows them as people write them.
+ */
 
 /* IPv6, or IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
 struct address {
-	__be32 words[4];
+	union {
+		__u8 bytes[16];
+		__be32 words[4];
+	};
 };
 TYPE_SIZE(struct address, 16);
 
 /* What a lookup in the index asks for. */
 enum endpoint_kind {
-	ENDPOINT_SERVICE = 0,	/* where clients send to; leads to a service */
-	ENDPOINT_REPLY = 1,	/* where a NAT backend answers from; leads to nothing further */
+	ENDPOINT_SERVICE = 0, /* where clients send to; leads to a service */
+	ENDPOINT_REPLY = 1,   /* where a NAT backend answers from; leads to nothing further */
 };
 
 struct endpoint_key {
 	struct address address;
-	__be16 port;
+	__u16 port;
 	__u8 protocol;
-	__u8 kind;	/* enum endpoint_kind */
+	__u8 kind; /* enum endpoint_kind */
 };
 TYPE_SIZE(struct endpoint_key, 20);
 
 enum direction {
-	DIRECTION_FORWARD = 0,	/* client -> vip */
-	DIRECTION_REPLY = 1,	/* backend -> client, NAT only */
+	DIRECTION_FORWARD = 0, /* client -> vip */
+	DIRECTION_REPLY = 1,   /* backend -> client, NAT only */
 };
 
 /* `server` is the vip for the forward direction and the backend for the reply. */
 struct flow_key {
 	struct address client;
 	struct address server;
-	__be16 client_port;
-	__be16 server_port;
+	__u16 client_port;
+	__u16 server_port;
 	__u8 protocol;
-	__u8 direction;	/* enum direction */
+	__u8 direction; /* enum direction */
 	__u8 pad[2];
 };
 TYPE_SIZE(struct flow_key, 40);
@@ -63,7 +69,7 @@ TYPE_SIZE(struct flow_key, 40);
 #define INDEX_WAYS 4
 
 struct index_entry {
-	__u64 word;	/* {generation:32, id:32}; 0 = free. The key does not change while it is set. */
+	__u64 word; /* {generation:32, id:32}; 0 = free. The key does not change while it is set. */
 	struct endpoint_key key;
 	__u8 pad[4];
 };
@@ -99,14 +105,15 @@ enum scheduler {
 };
 
 struct service {
-	__u64 table;	/* struct table_region; size 0: nobody serves */
+	__u64 table; /* struct table_region; size 0: nobody serves */
 	struct endpoint_key key;
 	enum scheduler scheduler;
-	__u32 level;	/* wrr: the level its table began at, for who adopts it */
+	__u32 level; /* wrr: the level its table began at, for who adopts it */
 	char name[32];
+	char vip[56]; /* "tcp 172.16.192.169:80", for people */
 	__u8 pad[4];
 };
-TYPE_SIZE(struct service, 72);
+TYPE_SIZE(struct service, 128);
 
 /* Where a service's table lies: slot `offset` is its cursor, `size` slots of backends follow. */
 struct table_region {
@@ -116,7 +123,7 @@ struct table_region {
 TYPE_SIZE(struct table_region, 8);
 
 union slot {
-	__u64 cursor;	/* of the region's first slot: how many flows were scheduled by it */
+	__u64 cursor; /* of the region's first slot: how many flows were scheduled by it */
 	__u32 backend;
 };
 TYPE_SIZE(union slot, 8);
@@ -128,11 +135,11 @@ enum forwarding {
 };
 
 enum backend_state {
-	BACKEND_FREE = 0,	/* the entry names nobody */
+	BACKEND_FREE = 0, /* the entry names nobody */
 	BACKEND_UP = 1,
 	BACKEND_DOWN = 2,	/* by its check; its flows go on */
 	BACKEND_UNKNOWN = 3,	/* not checked yet */
-	BACKEND_UNRESOLVED = 4,	/* no neighbour, or not on a connected network where it must be */
+	BACKEND_UNRESOLVED = 4, /* no neighbour, or not on a connected network where it must be */
 	BACKEND_DRAINING = 5,	/* no longer configured; its flows go on until they end */
 	BACKEND_GONE = 6,	/* its flows have ended: records of it count as absent */
 };
@@ -150,16 +157,16 @@ TYPE_SIZE(union next_hop, 8);
 /* Address, port and forwarding never change while the entry names the backend. */
 struct backend {
 	union next_hop next_hop;
-	struct address address;
+	struct address ip;
 	enum forwarding forwarding;
 	enum backend_state state;
-	__be16 port;
+	__u16 port;
 	__u8 protocol;
-	__u8 fallback;	/* 1: serves only while no other backend does */
-	__u32 weight;	/* as configured */
+	__u8 fallback; /* 1: serves only while no other backend does */
+	__u32 weight;  /* as configured */
 	__u32 service;
-	__u32 position;	/* in the service's list, from its tail: the order they came in */
-	char name[56];	/* "172.16.254.18:80", for people */
+	__u32 position;	  /* in the service's list, from its tail: the order they came in */
+	char address[56]; /* "172.16.254.18:80", for people */
 };
 TYPE_SIZE(struct backend, 104);
 
@@ -175,7 +182,7 @@ TYPE_SIZE(struct connections, 16);
 struct backend_counters {
 	__u64 flows;
 	__u64 packets_in;
-	__u64 bytes_in;	/* of IP packets, as IPVS counts */
+	__u64 bytes_in; /* of IP packets, as IPVS counts */
 	__u64 packets_out;
 	__u64 bytes_out;
 };
@@ -184,13 +191,13 @@ TYPE_SIZE(struct backend_counters, 40);
 /* ---- flows --------------------------------------------------------------------------------- */
 
 enum flow_state {
-	FLOW_DEAD = 0,	/* whoever made it so deletes it */
+	FLOW_DEAD = 0, /* whoever made it so deletes it */
 	FLOW_SYN = 1,
 	FLOW_ESTABLISHED = 2,
 	FLOW_FIN = 3,
-	FLOW_CLOSED = 4,	/* a reset was seen; it may have been forged */
+	FLOW_CLOSED = 4, /* a reset was seen; it may have been forged */
 	FLOW_UDP = 5,
-	FLOW_STATES = 8,	/* a power of two, so that a mask bounds an index */
+	FLOW_STATES = 8, /* a power of two, so that a mask bounds an index */
 };
 
 /*
@@ -200,14 +207,14 @@ enum flow_state {
  */
 struct flow {
 	__u64 word;
-	__u32 seen;	/* jiffies, the low 32 bits, of this direction's last packet */
+	__u32 seen; /* jiffies, the low 32 bits, of this direction's last packet */
 	__u32 backend;
 	/* The way back of NAT, unused forward: */
 	union next_hop next_hop;
 	struct address vip;
-	__be16 vip_port;
+	__u16 vip_port;
 	__u16 pad;
-	__u32 route_generation;	/* settings.route_generation when next_hop was looked up */
+	__u32 route_generation; /* settings.route_generation when next_hop was looked up */
 };
 TYPE_SIZE(struct flow, 48);
 
@@ -226,19 +233,19 @@ static inline __attribute__((always_inline)) enum flow_state flow_state(__u64 wo
 #define MAX_INTERFACES 16
 
 struct interface {
-	union next_hop self;	/* its own MAC; `interface` is its number here */
-	__u32 ifindex;	/* 0: the entry is free */
+	union next_hop self; /* its own MAC; `interface` is its number here */
+	__u32 ifindex;	     /* 0: the entry is free */
 	__u32 pad;
 };
 TYPE_SIZE(struct interface, 16);
 
 /* Each word is read on its own; the agent changes one at a time. */
 struct settings {
-	__u32 timeouts[FLOW_STATES];	/* jiffies, by enum flow_state */
-	__u32 route_generation;	/* raised when the way to a client may have changed */
-	__u32 reply_endpoints;	/* how many the index holds: 0 spares the lookup */
-	__u32 second;	/* jiffies */
-	__u32 refusals_per_second;	/* RST and ICMP answers, per CPU */
+	__u32 timeouts[FLOW_STATES]; /* jiffies, by enum flow_state */
+	__u32 route_generation;	     /* raised when the way to a client may have changed */
+	__u32 reply_endpoints;	     /* how many the index holds: 0 spares the lookup */
+	__u32 second;		     /* jiffies */
+	__u32 refusals_per_second;   /* RST and ICMP answers, per CPU */
 	struct interface interfaces[MAX_INTERFACES];
 };
 TYPE_SIZE(struct settings, 48 + 16 * MAX_INTERFACES);
@@ -277,11 +284,11 @@ TYPE_SIZE(struct settings, 48 + 16 * MAX_INTERFACES);
 /* clang-format on */
 
 enum verdict {
-	NEXT = -1,	/* no verdict yet: go on */
+	NEXT = -1, /* no verdict yet: go on */
 #define X(name, class, help) name,
 	VERDICTS(X)
 #undef X
-	VERDICT_COUNT,
+		VERDICT_COUNT,
 };
 
 /* What happened beside a packet's verdict. */
@@ -296,18 +303,18 @@ enum event {
 #define X(name, help) name,
 	EVENTS(X)
 #undef X
-	EVENT_COUNT,
+		EVENT_COUNT,
 };
 
 struct counter {
 	__u64 packets;
-	__u64 bytes;	/* of frames */
+	__u64 bytes; /* of frames */
 };
 TYPE_SIZE(struct counter, 16);
 
 /* What the expiry program answers. */
 struct sweep {
-	__u32 flows;	/* records seen, both directions */
+	__u32 flows; /* records seen, both directions */
 	__u32 pending;
 	__u32 expired;
 	__u32 pad;

@@ -11,8 +11,8 @@
  *
  * A step answers NEXT (go on) or a verdict (done). Every packet ends in exactly one verdict, and
  * every verdict is counted (types.h has the list). Until a service or a flow is found the packet is
- * not ours: whatever is odd about it, it passes to the stack untouched. Afterwards it is ours: it is
- * served, refused or dropped with a reason, and never leaks to the stack.
+ * not ours: whatever is odd about it, it passes to the stack untouched. Afterwards it is ours: it
+ * is served, refused or dropped with a reason, and never leaks to the stack.
  *
  * The agent decides: it turns configuration, checks and neighbours into the maps of maps.h. The
  * program only looks up, so it goes on when the agent stops or is killed.
@@ -32,13 +32,13 @@
 #define SCHEDULE_ATTEMPTS 4
 
 /* The packet is sent to a service; is it fit to be served? */
-static __always_inline enum verdict inspect(struct packet *pkt)
+static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *pkt)
 {
 	const struct tcphdr *tcp = pkt->transport;
 	const struct udphdr *udp = pkt->transport;
 	__u32 length = pkt->length - pkt->transport_offset;
 
-	if (!is_header_intact(pkt))
+	if (!is_header_intact(ctx, pkt))
 		return DROP_BAD_CHECKSUM;
 	if (!is_tcp(pkt)) {
 		if ((void *)(udp + 1) > pkt->end || bpf_ntohs(udp->len) > length ||
@@ -88,7 +88,7 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 	if (!pkt->service)
 		return reply(ctx, pkt);
 	/* From here on the packet is ours: serve it, refuse it or drop it, never leak it. */
-	TRY(inspect(pkt));
+	TRY(inspect(ctx, pkt));
 	backend = find_flow(ctx, pkt);
 	if (!backend) {
 		if (!opens_flow(pkt))

@@ -107,6 +107,9 @@ Result<void> Agent::attach(const Configuration& configuration) {
 
 void Agent::configure(Configuration configuration) {
   configuration_ = std::move(configuration);
+  for (const auto& note : data_plane::kept_sizes(pins_, configuration_.tables)) {
+    spdlog::warn("{}", note);
+  }
   plane_->set(configuration_.timeouts, configuration_.refusals_per_second);
   watch_neighbours();
   watch_backends();

@@ -131,15 +131,9 @@ uint32_t index_buckets(const Tables& tables) {
 }
 
 // Sets a map's size and pin, or keeps the size of one that is pinned already.
-Result<uint32_t> prepare(bpf_map* map, const std::string& pins, const char* name, uint32_t size,
-                         std::vector<std::string>& notes) {
+Result<uint32_t> prepare(bpf_map* map, const std::string& pins, const char* name, uint32_t size) {
   const std::string path = pins::path(pins, name);
   auto pinned = open_pinned_map(path, bpf_map__value_size(map));
-  if (pinned && size != 0 && pinned->size != size) {
-    notes.push_back(std::string(name) + " keeps its " + std::to_string(pinned->size) +
-                    " entries instead of " + std::to_string(size) +
-                    ": the tables of a running data plane do not change their size");
-  }
   if (!pinned && pinned.error().code != ENOENT) return pinned.error();
   const uint32_t entries = pinned ? pinned->size : size;
   if (entries != 0) bpf_map__set_max_entries(map, entries);
@@ -149,8 +143,7 @@ Result<uint32_t> prepare(bpf_map* map, const std::string& pins, const char* name
   return bpf_map__max_entries(map);
 }
 
-Result<Skeleton> open_skeleton(const std::string& pins, const Tables& tables,
-                               std::vector<std::string>& notes) {
+Result<Skeleton> open_skeleton(const std::string& pins, const Tables& tables) {
   Skeleton skeleton(xlvs_bpf__open());
   if (!skeleton) return Error::from_errno("open the embedded BPF object");
   auto& maps = skeleton->maps;
@@ -173,7 +166,7 @@ Result<Skeleton> open_skeleton(const std::string& pins, const Tables& tables,
        {maps.events, pins::events, 0},
        {maps.endpoints, pins::endpoints, buckets}}};
   for (const auto& [map, name, size] : wanted) {
-    const auto entries = prepare(map, pins, name, size, notes);
+    const auto entries = prepare(map, pins, name, size);
     if (!entries) return entries.error();
     if (map == maps.endpoints) skeleton->rodata->index_mask = *entries - 1;
   }
@@ -291,9 +284,9 @@ Result<Plan> plan(const std::string& pins, const std::vector<std::string>& inter
 // Loads the program by attaching it, as libxdp wants it: alone and under its dispatcher it is
 // loaded differently.
 Result<void> load_and_attach(const std::string& pins, const std::vector<std::string>& interfaces,
-                             AttachMode mode, const Tables& tables, std::vector<std::string>& notes,
+                             AttachMode mode, const Tables& tables,
                              std::vector<Attachment>& attached) {
-  auto skeleton = open_skeleton(pins, tables, notes);
+  auto skeleton = open_skeleton(pins, tables);
   if (!skeleton) return skeleton.error();
   const Program program(xdp_program__from_bpf_obj((*skeleton)->obj, section));
   if (const long error = libxdp_get_error(program.get()); error != 0) {
@@ -321,11 +314,10 @@ Result<void> load_and_attach(const std::string& pins, const std::vector<std::str
 Result<void> attach_missing(const std::string& pins, const std::vector<std::string>& interfaces,
                             AttachMode mode, const Tables& tables, std::vector<std::string>& notes,
                             std::vector<Attachment>& attached) {
-  auto done = load_and_attach(pins, interfaces, mode, tables, notes, attached);
+  auto done = load_and_attach(pins, interfaces, mode, tables, attached);
   if (done || done.error().code != EINVAL) return done;
-  std::vector<std::string> said_already;
   setenv("LIBXDP_SKIP_DISPATCHER", "1", 1);  // NOLINT(concurrency-mt-unsafe): before any thread
-  done = load_and_attach(pins, interfaces, mode, tables, said_already, attached);
+  done = load_and_attach(pins, interfaces, mode, tables, attached);
   if (done) {
     notes.emplace_back(
         "attached alone: this kernel does not take xlvs under libxdp's dispatcher, "
@@ -359,6 +351,23 @@ Result<std::vector<Attachment>> attach(const std::string& pins,
     if (const auto known = introduce(*settings, attachment); !known) return known.error();
   }
   return attached;
+}
+
+std::vector<std::string> kept_sizes(const std::string& pins, const Tables& tables) {
+  const std::array<std::pair<const char*, uint32_t>, 5> wanted{{{pins::services, tables.services},
+                                                                {pins::tables, tables.slots},
+                                                                {pins::backends, tables.backends},
+                                                                {pins::flows, tables.flows},
+                                                                {pins::pending, tables.pending}}};
+  std::vector<std::string> notes;
+  for (const auto& [name, size] : wanted) {
+    const auto pinned = open_pinned_map(pins::path(pins, name));
+    if (!pinned || pinned->size == size) continue;
+    notes.push_back(std::string(name) + " keeps its " + std::to_string(pinned->size) +
+                    " entries instead of " + std::to_string(size) +
+                    ": the tables of a running data plane do not change their size");
+  }
+  return notes;
 }
 
 Result<std::vector<Attachment>> attachments(const std::string& pins) {

@@ -24,10 +24,9 @@ struct Attachment {
 };
 
 // Attaches to every named interface, or to none: what this call attached before a failure is
-// detached again. Creates the maps where they are not pinned yet; pinned ones are kept, and `notes`
-// says where their size differs from `tables`. An interface that the program is already on is
-// adopted. Fails if an interface is missing, if its driver has no XDP of that mode, or if another
-// program is in the way.
+// detached again. Creates the maps where they are not pinned yet; pinned ones are kept. An
+// interface that the program is already on is adopted. Fails if an interface is missing, if its
+// driver has no XDP of that mode, or if another program is in the way.
 Result<std::vector<Attachment>> attach(const std::string& pins,
                                        const std::vector<std::string>& interfaces, AttachMode mode,
                                        const Tables& tables, std::vector<std::string>& notes);
@@ -36,6 +35,9 @@ Result<std::vector<Attachment>> attach(const std::string& pins,
 // when it is on no interface any more. Answers which ones it was on.
 Result<std::vector<std::string>> detach(const std::string& pins,
                                         const std::vector<std::string>& interfaces);
+
+// A line for each pinned map whose size is another than that of `tables`.
+std::vector<std::string> kept_sizes(const std::string& pins, const Tables& tables);
 
 // Where it is attached now.
 Result<std::vector<Attachment>> attachments(const std::string& pins);

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstring>
 #include <ctime>
 
 #include "bpf/types.h"
@@ -173,7 +172,8 @@ Result<void> KernelPlane::apply_one(const AddService& change) {
   ::service entry{};
   entry.key = wire::service_key(change.key);
   entry.scheduler = static_cast<enum scheduler>(change.scheduler);
-  std::copy_n(change.name.begin(), std::min(change.name.size(), sizeof entry.name - 1), entry.name);
+  wire::copy_text(change.name, entry.name);
+  wire::copy_text(change.key.text(), entry.vip);
   maps_.services[*id] = entry;
   scheduled_[change.key] = {*id, change.scheduler, {}};
   applied_[change.key] = {change.key, change.name, change.scheduler, {}};
@@ -326,8 +326,7 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   // Not read by packets:
   entry.level = level;
   entry.scheduler = static_cast<enum scheduler>(change.scheduler);
-  std::memset(entry.name, 0, sizeof entry.name);
-  std::copy_n(change.name.begin(), std::min(change.name.size(), sizeof entry.name - 1), entry.name);
+  wire::copy_text(change.name, entry.name);
   scheduled.scheduler = change.scheduler;
   scheduled.list = candidates(change);
   ServiceEntry& applied = applied_.at(change.service);

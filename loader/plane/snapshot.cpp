@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "loader/plane/snapshot.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
@@ -217,8 +217,8 @@ Result<std::vector<FlowView>> read_flows(const std::string& pins) {
       list.push_back({static_cast<Protocol>(key.protocol),
                       state_text(flow_state(record.word)),
                       timeout_of((*settings)[0], flow_state(record.word)),
-                      {wire::from_wire(key.client), ntohs(key.client_port)},
-                      {wire::from_wire(key.server), ntohs(key.server_port)},
+                      {wire::from_wire(key.client), key.client_port},
+                      {wire::from_wire(key.server), key.server_port},
                       entry.key.endpoint});
     });
   }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "loader/plane/wire.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -20,20 +18,25 @@ Address from_wire(const ::address& value) {
   return Address(v6);
 }
 
+void copy_text(const std::string& text, std::span<char> where) {
+  std::fill(where.begin(), where.end(), '\0');
+  std::copy_n(text.begin(), std::min(text.size(), where.size() - 1), where.begin());
+}
+
 endpoint_key service_key(const ServiceKey& key) {
   return {.address = to_wire(key.vip.address),
-          .port = htons(key.vip.port),
+          .port = key.vip.port,
           .protocol = static_cast<__u8>(key.protocol),
           .kind = ENDPOINT_SERVICE};
 }
 
 ServiceKey service_key(const endpoint_key& key) {
-  return {{from_wire(key.address), ntohs(key.port)}, static_cast<Protocol>(key.protocol)};
+  return {{from_wire(key.address), key.port}, static_cast<Protocol>(key.protocol)};
 }
 
 endpoint_key reply_key(const Endpoint& backend, Protocol protocol) {
   return {.address = to_wire(backend.address),
-          .port = htons(backend.port),
+          .port = backend.port,
           .protocol = static_cast<__u8>(protocol),
           .kind = ENDPOINT_REPLY};
 }
@@ -74,22 +77,21 @@ backend_state to_wire(BackendState state) {
                   uint32_t position) {
   ::backend out{};
   out.next_hop = to_wire(entry.egress);
-  out.address = to_wire(entry.key.endpoint.address);
+  out.ip = to_wire(entry.key.endpoint.address);
   out.forwarding = static_cast<enum forwarding>(entry.key.forwarding);
   out.state = to_wire(entry.state);
-  out.port = htons(entry.key.endpoint.port);
+  out.port = entry.key.endpoint.port;
   out.protocol = static_cast<__u8>(service.protocol);
   out.fallback = entry.key.fallback ? 1 : 0;
   out.weight = entry.weight;
   out.service = service_id;
   out.position = position;
-  const std::string name = entry.key.endpoint.text();
-  std::copy_n(name.begin(), std::min(name.size(), sizeof out.name - 1), out.name);
+  copy_text(entry.key.endpoint.text(), out.address);
   return out;
 }
 
 BackendEntry from_wire(const ::backend& value) {
-  BackendEntry entry{{{from_wire(value.address), ntohs(value.port)},
+  BackendEntry entry{{{from_wire(value.ip), value.port},
                       static_cast<Forwarding>(value.forwarding),
                       value.fallback != 0},
                      value.weight,

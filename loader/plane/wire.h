@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <span>
+#include <string>
+
 #include "bpf/types.h"
 #include "loader/state/state.h"
 
@@ -9,6 +12,9 @@ namespace xlvs::wire {
 
 ::address to_wire(const Address& value);
 Address from_wire(const ::address& value);
+
+// As much of the text as there is room for, ended by a zero.
+void copy_text(const std::string& text, std::span<char> where);
 
 endpoint_key service_key(const ServiceKey& key);
 ServiceKey service_key(const endpoint_key& key);

@@ -31,7 +31,7 @@ address key_address(const Address& from) {
 endpoint_key key_endpoint(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind) {
   endpoint_key key{};
   key.address = key_address(endpoint.address);
-  key.port = htons(endpoint.port);
+  key.port = endpoint.port;
   key.protocol = protocol;
   key.kind = kind;
   return key;
@@ -62,8 +62,8 @@ flow_key key_of(const Endpoint& from, const Endpoint& to, uint8_t protocol,
   flow_key key{};
   key.client = key_address(from.address);
   key.server = key_address(to.address);
-  key.client_port = htons(from.port);
-  key.server_port = htons(to.port);
+  key.client_port = from.port;
+  key.server_port = to.port;
   key.protocol = protocol;
   key.direction = direction;
   return key;
@@ -89,10 +89,10 @@ uint32_t Director::add_backend(const NewBackend& wanted) {
   const uint32_t id = ++backends_;
   backend entry{};
   if (wanted.mac) entry.next_hop = hop_to(*wanted.mac, wanted.interface);
-  entry.address = key_address(wanted.endpoint.address);
+  entry.ip = key_address(wanted.endpoint.address);
   entry.forwarding = wanted.forward;
   entry.state = wanted.state;
-  entry.port = htons(wanted.endpoint.port);
+  entry.port = wanted.endpoint.port;
   entry.protocol = wanted.protocol;
   entry.weight = 1;
   update("backends", &id, &entry);

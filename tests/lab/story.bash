@@ -97,18 +97,18 @@ servers_with_download() { lab web up backend1 backend2 director --download "$1";
 
 # --- the agent --------------------------------------------------------------------------------
 
-# configure dr|nat [FILTER]: writes the demo's configuration, changed by jq's FILTER. Checks are
-# fast unless the filter says otherwise.
+# configure dr|nat [FILTER [ARGUMENT...]]: writes the demo's configuration, changed by jq's FILTER.
+# Checks are fast unless the filter says otherwise.
 configure() {
   jq '.check.interval = "300ms" | .check.timeout = "3s"' "$top/configs/demo-$1.json" |
-    jq "${2:-.}" >"$configuration.new"
+    jq "${2:-.}" --args "${@:3}" >"$configuration.new"
   mv "$configuration.new" "$configuration"
 }
 
 # What the last agent has logged, and whether it has logged something.
 agent_log() { tail -n "+$((log_begin + 1))" "$log"; }
-logged() { agent_log | grep -qE -- "$1"; }
-logged_times() { agent_log | grep -cE -- "$1" || true; }
+logged() { grep -qE -- "$1" < <(agent_log); }
+logged_times() { grep -cE -- "$1" < <(agent_log) || true; }
 agent_says() {
   if is_gone "$agent"; then give_up "the agent has ended"; fi
   logged "$1"
@@ -131,14 +131,14 @@ start_agent() {
 end_agent() {
   local status=0 pid=$agent
   agent=
-  kill "-$1" "$pid"
-  await "the agent's end" is_gone_or_dead "$pid"
-  # bash says so where it ends by a signal.
-  wait "$pid" 2>/dev/null || status=$?
+  # bash itself says on standard error that it was killed.
+  {
+    kill "-$1" "$pid"
+    await "the agent's end" is_gone "$pid"
+    wait "$pid" || status=$?
+  } 2>/dev/null
   return "$status"
 }
-
-is_gone_or_dead() { is_gone "$1" || [[ $(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null) == Z ]]; }
 
 # field SERVICE ADDRESS FILTER: of a backend of `xlvs list`.
 field() {
@@ -146,25 +146,32 @@ field() {
     ".services[] | select(.name == \$service) | .backends[] | select(.address == \$address) | $3"
 }
 
-# state_is STATE ADDRESS...: of service web, or web6 for IPv6 addresses.
+# state_is STATE ADDRESS...: is it the state of all backends of these addresses?
 state_is() {
-  local list address wanted=$1
+  local found address wanted=$1
   shift
-  list=$(xlvs list --json | jq -r '.services[].backends[] | select(.fallback | not) |
-    .address + " " + .state')
   for address in "$@"; do
-    grep -qxF "$address $wanted" <<<"$list" || return 1
+    found=$(xlvs list --json | jq -r --arg address "$address" \
+      '[.services[].backends[] | select(.address == $address) | .state] | unique | join(" ")')
+    [[ $found == "$wanted" ]] || return 1
   done
 }
 
-await_state() { await "$2 to be $1" state_is "$@"; }
+await_state() { await "$*" state_is "$@"; }
 
 # verdict NAME: how many packets have had it.
 verdict() { xlvs list --json | jq -r ".verdicts.$1.packets"; }
 
+# What the kernel holds of the configuration, byte for byte.
+dump() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  on director bash -c 'for map in endpoints services tables backends; do
+    bpftool --json map dump pinned "/sys/fs/bpf/xlvs/$map" || exit 1; done'
+}
+
 pinned() { on director test -e /sys/fs/bpf/xlvs; }
-has_vip() { on director ip -brief address show | grep -qF "$vip/"; }
-has_program() { on director ip link show "$1" | grep -qw xdp; }
+has_vip() { [[ $(on director ip -brief address show) == *"$vip/"* ]]; }
+has_program() { [[ $(on director ip link show "$1") == *" xdp"* ]]; }
 
 # --- clients ----------------------------------------------------------------------------------
 
@@ -184,9 +191,23 @@ sequence() {
 alternates() { [[ ! " $1 " =~ ' 1 1 ' && ! " $1 " =~ ' 2 2 ' && $1 =~ ^[12\ ]+$ ]]; }
 count() { tr ' ' '\n' <<<"$2" | grep -c "$1" || true; }
 
-# download SCHEME//HOST RATE FILE: in the background, at no more than RATE; its process is $started.
+# download URL FILE: in the background, about 1 MB a second until hurried; its process is $started.
+# A client that reads slowly makes the server wait: so it lasts as long as a story wants.
 download() {
-  start client curl -gsS --limit-rate "$2" -m 300 -o "$3" "$1/download" 2>"$3.error"
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  start client bash -c '
+    curl -gsS -N -m 200 "$1/download" 2>"$2.error" | {
+      while [[ ! -e $2.hurry ]] && head -c 65536 >>"$2"; do sleep 0.05; done
+      cat >>"$2"
+    }
+    exit "${PIPESTATUS[0]}"' - "$1" "$2"
+  await "a download to begin" size_over "$2" 200000
+}
+
+# hurry PID FILE: the rest at full speed; the exit status is curl's.
+hurry() {
+  touch "$2.hurry"
+  wait "$1"
 }
 
 right_bytes() {
@@ -198,18 +219,18 @@ right_bytes() {
 # size_over FILE BYTES
 size_over() { (($(stat -c %s "$1" 2>/dev/null || echo 0) > $2)); }
 
-# Which backend holds the download from the client: 1 or 2. Only one may be running.
-download_server() {
-  local number
-  for number in 1 2; do
-    if on "backend$number" ss -Htn state established "( sport = :80 )" | awk '$2 > 0 { found = 1 }
-      END { exit !found }'; then
-      echo "$number"
-      return
-    fi
-  done
-  return 1
+# grows FILE: does it, from now on?
+grows() { await "$1 to grow" size_over "$1" "$(stat -c %s "$1")"; }
+
+# The servers that established flows are with, as numbers on one line.
+established() {
+  xlvs list --connections --json | jq -r '.[] | select(.state == "ESTABLISHED") | .backend' |
+    sed -E "s/^($backend1|\[$backend1_6\]):.*/1/; s/^($backend2|\[$backend2_6\]):.*/2/" | paste -sd ' '
 }
+
+# The page that the checks ask a server for goes, and comes back; the server goes on.
+break_page() { mv "/run/xlvs-lab/$lab/web/$1/html/index.html" "/run/xlvs-lab/$lab/web/$1/page"; }
+mend_page() { mv "/run/xlvs-lab/$lab/web/$1/page" "/run/xlvs-lab/$lab/web/$1/html/index.html"; }
 
 # capture HOST DEVICE FILE FILTER...: packets as text, in the background; its process is $started.
 capture() {

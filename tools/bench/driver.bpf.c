@@ -11,7 +11,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define FRAME 54	/* Ethernet, IPv4, TCP */
+#define FRAME 54 /* Ethernet, IPv4, TCP */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -20,8 +20,8 @@ struct {
 	__type(value, __u32);
 } under_test SEC(".maps");
 
-__u8 headers[64] = {};	/* the template */
-__u32 flows = 1;	/* how many take turns; 0: each packet is of a new one */
+__u8 headers[64] = {}; /* the template */
+__u32 flows = 1;       /* how many take turns; 0: each packet is of a new one */
 __u32 turn = 0;
 
 static __always_inline void next_flow(struct iphdr *ip, struct tcphdr *tcp)
