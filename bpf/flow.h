@@ -251,7 +251,8 @@ static __always_inline enum verdict open_flow(struct xdp_md *ctx, struct packet 
 static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, struct flow *opening,
 				    __u64 word, __u32 id, const struct backend *backend)
 {
-	enum flow_state state = is_tcp(pkt) ? next_state(pkt, FLOW_ESTABLISHED) : FLOW_UDP;
+	enum flow_state was = flow_state(word);
+	enum flow_state state = next_state(pkt, was == FLOW_SYN ? FLOW_ESTABLISHED : was);
 	bool is_nat = backend->forwarding == FORWARDING_NAT;
 	struct flow_key key = reply_key(&pkt->flow, backend);
 	struct flow flow = {

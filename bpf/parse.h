@@ -85,12 +85,12 @@ __attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
-	for (int i = 0; i < MAX_IPV6_EXTENSIONS; i++) {
+	for (int i = 0; i <= MAX_IPV6_EXTENSIONS; i++) {
 		struct ipv6_extension *extension;
 
 		if (!is_extension(next))
 			return (__u64)next << 32 | offset;
-		if (offset > MAX_OFFSET)
+		if (i == MAX_IPV6_EXTENSIONS || offset > MAX_OFFSET)
 			break;
 		extension = data + offset;
 		if ((void *)(extension + 1) > end)
