@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -69,6 +70,19 @@ Agent::~Agent() = default;
 // ---- beginning ----
 
 Result<void> Agent::start(Configuration configuration) {
+  const bool fresh = !std::filesystem::exists(pins_);
+  auto begun = begin(std::move(configuration));
+  // A start that fails leaves nothing behind; what another agent left before stays.
+  if (!begun && fresh && lock_) {
+    if (const auto detached = data_plane::detach(pins_, {}); !detached) {
+      spdlog::error("{}", detached.error().message);
+    }
+    pins::remove_folder(pins_);
+  }
+  return begun;
+}
+
+Result<void> Agent::begin(Configuration configuration) {
   if (auto made = pins::make_folder(pins_); !made) return made;
   auto lock = Lock::take(pins_);
   if (!lock) return lock.error();
@@ -272,16 +286,24 @@ void Agent::log_reachability(const Change& change) const {
     spdlog::info("backend {} can be reached", name);
     return;
   }
-  const NextHop next = neighbours_.next_hop(put->backend.key.endpoint.address);
-  std::string why = next.text();
-  if (next.state == NextHop::State::resolved) {
-    why = plane_->interface_number(next.ifindex) == 0
-              ? next.interface + ", the way to it, is not one of interfaces"
-              : "dr needs it on a connected network, but it is " + next.text();
-  } else if (next.state == NextHop::State::local) {
-    why = "it is the director itself: its forwarding must be local";
+  spdlog::warn("backend {} cannot be reached: {}", name, why_unreachable(put->backend.key));
+}
+
+// What holds whatever ARP answers comes first: the neighbour may only be about to be resolved.
+std::string Agent::why_unreachable(const BackendKey& key) const {
+  const NextHop next = neighbours_.next_hop(key.endpoint.address);
+  if (next.state == NextHop::State::local) {
+    return "it is the director itself: its forwarding must be local";
   }
-  spdlog::warn("backend {} cannot be reached: {}", name, why);
+  if (next.ifindex == 0) return next.text();
+  if (key.forwarding == Forwarding::dr && !next.on_link) {
+    return "dr needs it on a connected network, but it is via " + next.gateway.text() + " on " +
+           next.interface;
+  }
+  if (plane_->interface_number(next.ifindex) == 0) {
+    return next.interface + ", the way to it, is not one of interfaces";
+  }
+  return next.text();
 }
 
 // Said once, when every backend's first probe has ended.

@@ -43,6 +43,7 @@ class Agent {
   void stop();
 
  private:
+  Result<void> begin(Configuration configuration);
   Result<void> attach(const Configuration& configuration);
   void configure(Configuration configuration);
   void watch_backends();
@@ -60,6 +61,7 @@ class Agent {
   [[nodiscard]] Observation observe(const Service& service, const Backend& backend,
                                     bool fallback) const;
   void log_reachability(const Change& change) const;
+  [[nodiscard]] std::string why_unreachable(const BackendKey& key) const;
   void log_ready();
 
   void sweep_for_ever(std::stop_token stop);

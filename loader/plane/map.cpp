@@ -26,7 +26,7 @@ Result<Map> open_pinned_map(const std::string& path, uint32_t value_size) {
 }
 
 Result<Mapping> Mapping::of(const Map& map) {
-  const size_t length = size_t{map.size} * ((map.value_size + 7) / 8 * 8);
+  const size_t length = size_t{map.size} * ((size_t{map.value_size} + 7) / 8 * 8);
   void* start = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd.get(), 0);
   if (start == MAP_FAILED) return Error::from_errno("map into memory");
   return Mapping({static_cast<std::byte*>(start), length});

@@ -104,6 +104,7 @@ std::vector<ServiceView> read_services(const Arrays& arrays, const Map& connecti
         view_of(backend, id, tables[backend.service], connections, counters));
   }
   std::vector<ServiceView> sorted;
+  sorted.reserve(services.size());
   for (auto& [id, view] : services) sorted.push_back(std::move(view));
   std::sort(sorted.begin(), sorted.end(), [](const ServiceView& a, const ServiceView& b) {
     return std::pair(a.key.protocol, a.key.vip) < std::pair(b.key.protocol, b.key.vip);

@@ -87,19 +87,19 @@ std::vector<Member> members(const ServiceEntry& service);
 struct AddService {  // known to the plane, not yet reachable
   ServiceKey key;
   std::string name;
-  Scheduler scheduler;
+  Scheduler scheduler = Scheduler::wrr;
   bool operator==(const AddService&) const = default;
 };
 struct PutBackend {  // add it or change it
   ServiceKey service;
   BackendEntry backend;
-  uint32_t position;  // in the service's order
+  uint32_t position = 0;  // in the service's order
   bool operator==(const PutBackend&) const = default;
 };
 struct SetTable {
   ServiceKey service;
   std::string name;
-  Scheduler scheduler;
+  Scheduler scheduler = Scheduler::wrr;
   std::vector<Member> members;
   bool operator==(const SetTable&) const = default;
 };
@@ -110,7 +110,7 @@ struct OpenService {  // from here on its packets are ours
 struct RemoveBackend {
   ServiceKey service;
   BackendKey backend;
-  bool with_flows;  // else they go on until they end
+  bool with_flows = false;  // else they go on until they end
   bool operator==(const RemoveBackend&) const = default;
 };
 struct RemoveService {
