@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <regex>
 
+#include "loader/state/expression.h"
+
 namespace xlvs::health {
 
 namespace {
@@ -36,11 +38,10 @@ struct BodyPattern::Compiled {
 };
 
 Result<BodyPattern> BodyPattern::make(const std::string& expression) {
-  constexpr auto flags =
-      std::regex::ECMAScript | std::regex::nosubs | std::regex_constants::__polynomial;
   try {
-    const std::regex alone(expression, flags);  // "a)(b" is wrong, though not between brackets
-    const std::regex anywhere("[\\s\\S]*(?:" + expression + ")", flags);
+    const std::regex alone(expression,
+                           expression_flags);  // "a)(b" is wrong, though not between brackets
+    const std::regex anywhere("[\\s\\S]*(?:" + expression + ")", expression_flags);
     return BodyPattern(std::make_shared<const Compiled>(Compiled{anywhere}));
   } catch (const std::regex_error& error) {
     return Error{"regular expression " + in_quotes(expression) + ": " + error.what()};

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <regex>
 
+#include "loader/state/expression.h"
+
 namespace xlvs::config {
 
 namespace {
@@ -43,7 +45,7 @@ void check_expression(const Node& node, Report& report) {
   if (!node.present()) return;
   const auto& text = node.json().get_ref<const std::string&>();
   try {
-    const std::regex compiled(text);
+    const std::regex compiled(text, expression_flags);
   } catch (const std::regex_error& error) {
     report.error(node, "is not a regular expression: " + std::string(error.what()),
                  "where it is meant as plain text, use \"expect\"");
