@@ -156,8 +156,12 @@ void Agent::set_vips() {
   if (configuration_.manage_vips) {
     for (const auto& service : configuration_.services) wanted.insert(service.vip.address);
   }
-  const int ifindex = attached_.front().ifindex;
-  if (const auto set = vips_.set(wanted, ifindex); !set) spdlog::error("{}", set.error().message);
+  // They live on the first interface of the list.
+  const Link* link = links_.find(configuration_.interfaces.front());
+  if (link == nullptr) return;
+  if (const auto set = vips_.set(wanted, link->ifindex); !set) {
+    spdlog::error("{}", set.error().message);
+  }
 }
 
 // NAT's way back is looked up by the kernel as a router would, which it does only where it
@@ -217,9 +221,23 @@ void Agent::reload(bool even_if_same) {
       spdlog::error("{} was not taken: {}", file_, attached.error().message);
       return;
     }
+    leave_interfaces(wanted.interfaces);
   }
   configure(std::move(wanted));
   spdlog::info("{} taken: {} services", file_, configuration_.services.size());
+}
+
+// Detaches from those that are no longer named.
+void Agent::leave_interfaces(const std::vector<std::string>& wanted) {
+  for (const auto& name : configuration_.interfaces) {
+    if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) continue;
+    const auto detached = data_plane::detach(pins_, {name});
+    if (!detached) {
+      spdlog::error("{}", detached.error().message);
+    } else {
+      spdlog::info("detached from {}", name);
+    }
+  }
 }
 
 Observation Agent::observe(const Service& service, const Backend& backend, bool fallback) const {

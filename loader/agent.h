@@ -54,6 +54,7 @@ class Agent {
   void wait_for_signal();
   // Reads the file again; an unusable one leaves everything as it is.
   void reload(bool even_if_same);
+  void leave_interfaces(const std::vector<std::string>& wanted);
 
   void reconcile();
   // Reconciles soon, once for all events of this turn of the loop.

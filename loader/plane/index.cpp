@@ -63,6 +63,14 @@ void Index::erase(const endpoint_key& key) {
   erased_.insert(entry);
 }
 
+void Index::erase_unless(const std::function<bool(const endpoint_key&)>& wanted) {
+  for (auto& one : buckets_) {
+    for (auto& entry : one.entries) {
+      if (load(entry) != 0 && !wanted(entry.key)) erase(endpoint_key(entry.key));
+    }
+  }
+}
+
 uint32_t Index::find(const endpoint_key& key) const {
   const index_entry* entry = entry_of(key);
   return entry == nullptr ? 0 : static_cast<uint32_t>(load(*entry));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <span>
 
@@ -25,6 +26,9 @@ class Index {
   void erase(const endpoint_key& key);
   // The id under the key, 0 if there is none.
   [[nodiscard]] uint32_t find(const endpoint_key& key) const;
+
+  // Erases every key that `wanted` refuses: what an agent that was killed left half-done.
+  void erase_unless(const std::function<bool(const endpoint_key&)>& wanted);
 
   void settle() { erased_.clear(); }
   [[nodiscard]] bool has_erased() const { return !erased_.empty(); }

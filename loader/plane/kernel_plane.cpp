@@ -95,6 +95,7 @@ void KernelPlane::adopt() {
   for (uint32_t id = 1; id < maps_.backends.size(); ++id) {
     if (maps_.backends[id].state != BACKEND_FREE) adopt_backend(id);
   }
+  adopt_replies();
   for (auto& [key, service] : applied_) {
     sort_by_position(service);
     Scheduled& scheduled = scheduled_.at(key);
@@ -110,6 +111,20 @@ void KernelPlane::sort_by_position(ServiceEntry& service) const {
   std::stable_sort(
       service.backends.begin(), service.backends.end(),
       [&](const BackendEntry& a, const BackendEntry& b) { return position(a) < position(b); });
+}
+
+// The index and the backends agree, whatever an agent was killed in the middle of.
+void KernelPlane::adopt_replies() {
+  index_.erase_unless([this](const endpoint_key& key) {
+    if (key.kind == ENDPOINT_SERVICE) return applied_.contains(wire::service_key(key));
+    const Endpoint backend{wire::from_wire(key.address), key.port};
+    return reply_users_.contains({backend, static_cast<Protocol>(key.protocol)});
+  });
+  for (const auto& [endpoint, users] : reply_users_) {
+    const auto key = wire::reply_key(endpoint.first, endpoint.second);
+    if (index_.find(key) == 0) (void)index_.insert(key, 1);
+  }
+  publish_reply_endpoints();
 }
 
 // A service that is not in the index was never opened, or is closed: its entry is free.
@@ -345,8 +360,12 @@ Result<void> KernelPlane::open_replies(const BackendEntry& entry, Protocol proto
     reply_users_.erase(key);
     return opened;
   }
-  publish(maps_.settings[0].reply_endpoints, maps_.settings[0].reply_endpoints + 1);
+  publish_reply_endpoints();
   return {};
+}
+
+void KernelPlane::publish_reply_endpoints() {
+  publish(maps_.settings[0].reply_endpoints, static_cast<__u32>(reply_users_.size()));
 }
 
 void KernelPlane::close_replies(const ::backend& backend) {
@@ -356,7 +375,7 @@ void KernelPlane::close_replies(const ::backend& backend) {
   if (users == reply_users_.end() || --users->second > 0) return;
   reply_users_.erase(users);
   index_.erase(wire::reply_key(key.first, key.second));
-  publish(maps_.settings[0].reply_endpoints, maps_.settings[0].reply_endpoints - 1);
+  publish_reply_endpoints();
 }
 
 // ---- what has been removed ----
@@ -364,7 +383,8 @@ void KernelPlane::close_replies(const ::backend& backend) {
 bool KernelPlane::has_flows(uint32_t backend) const {
   ::connections open{};
   if (bpf_map_lookup_elem(maps_.connections.fd.get(), &backend, &open) != 0) return true;
-  return open.active != 0 || open.inactive != 0 || open.pending != 0;
+  // `pending` may be off, also below 0, until a sweep.
+  return open.active != 0 || open.inactive != 0 || static_cast<__s32>(open.pending) > 0;
 }
 
 void KernelPlane::swept() {

@@ -63,6 +63,7 @@ class KernelPlane final : public Plane {
   void adopt();
   void adopt_services();
   void adopt_backend(uint32_t id);
+  void adopt_replies();
   void sort_by_position(ServiceEntry& service) const;
   [[nodiscard]] const ServiceEntry* service_of(const ::backend& backend) const;
 
@@ -81,6 +82,7 @@ class KernelPlane final : public Plane {
   void publish_table(uint32_t service, table_region region);
   Result<void> open_replies(const BackendEntry& entry, Protocol protocol);
   void close_replies(const ::backend& backend);
+  void publish_reply_endpoints();
   [[nodiscard]] bool has_flows(uint32_t backend) const;
   void free_backend(uint32_t id);
 

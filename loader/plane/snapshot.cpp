@@ -76,8 +76,10 @@ BackendView view_of(const ::backend& backend, uint32_t id, const std::set<uint32
   ::connections open{};
   bpf_map_lookup_elem(connections.fd.get(), &id, &open);
   const bool udp = backend.protocol == IPPROTO_UDP;
-  view.active = open.active + (udp ? 0 : open.pending);
-  view.inactive = open.inactive + (udp ? open.pending : 0);
+  // Off until a sweep, and then also below 0.
+  const uint32_t pending = static_cast<__s32>(open.pending) > 0 ? open.pending : 0;
+  view.active = open.active + (udp ? 0 : pending);
+  view.inactive = open.inactive + (udp ? pending : 0);
   view.counters = counters_of(counters, id);
   return view;
 }
