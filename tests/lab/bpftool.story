@@ -20,26 +20,26 @@ start_agent
 await_state up "$backend1" "$backend2" "$backend1_6" "$backend2_6"
 ask "http://$vip/" 2 >/dev/null
 
-equal "backends: name, weight, state" \
-  "$(fields backends '.value | select(.weight > 0) | "\(.name) \(.weight) \(.state)"')" \
+equal "backends: address, weight, state" \
+  "$(fields backends '.value | select(.weight > 0) | "\(.address) \(.weight) \(.state)"')" \
   "127.0.0.1:80 1 BACKEND_UP, 172.16.254.105:80 1 BACKEND_UP, 172.16.254.18:80 7 BACKEND_UP, \
 [::1]:80 1 BACKEND_UP, [fd00:172:16::105]:80 1 BACKEND_UP, [fd00:172:16::18]:80 1 BACKEND_UP"
 equal "backends: forwarding" "$(fields backends '.value | select(.weight > 0) | .forwarding')" \
   "FORWARDING_LOCAL, FORWARDING_LOCAL, FORWARDING_NAT, FORWARDING_NAT, FORWARDING_NAT, FORWARDING_NAT"
-equal "services: name, scheduler" \
-  "$(fields services '.value | select(.key.port > 0) | "\(.name) \(.scheduler)"')" \
-  "web SCHEDULER_RR, web6 SCHEDULER_RR"
+equal "services: name, vip, scheduler" \
+  "$(fields services '.value | select(.key.port > 0) | "\(.name) \(.vip) \(.scheduler)"')" \
+  "web tcp 172.16.192.169:80 SCHEDULER_RR, web6 tcp [fd00:172:16::169]:80 SCHEDULER_RR"
 equal "flows: directions of the four records of two connections" \
   "$(fields flows '.key.direction')" "0, 0, 1, 1"
 lab web kill backend1
 await_state down "$backend1"
 equal "backends: state of backend1 after its death" \
-  "$(fields backends '.value | select(.name == "172.16.254.18:80") | .state')" BACKEND_DOWN
+  "$(fields backends '.value | select(.address == "172.16.254.18:80") | .state')" BACKEND_DOWN
 
 title "As people see it"
 on director bpftool map dump pinned /sys/fs/bpf/xlvs/backends >"$work/text"
-for field in address name weight state forwarding port next_hop mac; do
+for field in address weight state forwarding port next_hop mac; do
   check "a field \"$field\"" grep -q "\"$field\":" "$work/text"
 done
-grep -B 22 -A 1 '"name": "172.16.254.18:80"' "$work/text"
+grep -B 30 -A 2 '"address": "172.16.254.18:80"' "$work/text" | sed -n '/"key"/,$p'
 check "the agent ends well" end_agent TERM

@@ -34,7 +34,7 @@ equal "that were not answered by exit status 2 and an error with line and column
   "$(wc -l <"$work/wrong")" 0
 
 title "A running agent"
-configure dr '.tables = {flows: 1000, pending: 1000, services: 16, backends: 64, slots: 4096}'
+configure dr '.tables = {flows: 1000, pending: 1000, services: 16, backends: 64, slots: 256}'
 start_agent
 await_state up "$backend1" "$backend2" "$backend1_6" "$backend2_6"
 cp "$configuration" "$work/good"

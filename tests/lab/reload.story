@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/story.bash"
 
 # Small tables: they are dumped.
-readonly small='.tables = {flows: 1000, pending: 1000, services: 16, backends: 64, slots: 4096}'
+readonly small='.tables = {flows: 1000, pending: 1000, services: 16, backends: 64, slots: 256}'
 weight() { xlvs list --json | jq -r --arg address "$1" \
   '.services[].backends[] | select(.address == $address) | .weight'; }
 has_weight() { [[ $(weight "$1") == "$2" ]]; }
@@ -23,7 +23,6 @@ taken() {
   await "the agent's word" not has_times "$before" 'taken: 2 services'
   check "$1: backend2's weight is $(weight "$backend2")" has_weight "$backend2" "$2"
 }
-has_times() { [[ $(logged_times "$2") == "$1" ]]; }
 
 in_place() { cat "$1" >"$configuration"; }
 by_rename() { mv "$1" "$configuration"; }

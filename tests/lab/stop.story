@@ -9,11 +9,11 @@ set -euo pipefail
 
 # nothing TEXT: neither program nor pins nor vip.
 nothing() {
-  local found=()
-  if has_program eth0; then found+=(program); fi
-  if pinned; then found+=(pins); fi
-  if has_vip; then found+=(vip); fi
-  equal "$1, what is left" "${found[*]:-nothing}" nothing
+  local left=()
+  if has_program eth0; then left+=(program); fi
+  if pinned; then left+=(pins); fi
+  if has_vip; then left+=(vip); fi
+  equal "$1, what is left" "${left[*]:-nothing}" nothing
 }
 
 # xlvs_says STATUS PATTERN TEXT ARGUMENTS...: runs it on the director to its end.

@@ -109,6 +109,8 @@ configure() {
 agent_log() { tail -n "+$((log_begin + 1))" "$log"; }
 logged() { grep -qE -- "$1" < <(agent_log); }
 logged_times() { grep -cE -- "$1" < <(agent_log) || true; }
+# has_times COUNT PATTERN: has it been logged so often?
+has_times() { [[ $(logged_times "$2") == "$1" ]]; }
 agent_says() {
   if is_gone "$agent"; then give_up "the agent has ended"; fi
   logged "$1"
@@ -164,9 +166,8 @@ verdict() { xlvs list --json | jq -r ".verdicts.$1.packets"; }
 
 # What the kernel holds of the configuration, byte for byte.
 dump() {
-  # shellcheck disable=SC2016 # expanded by the inner shell
-  on director bash -c 'for map in endpoints services tables backends; do
-    bpftool --json map dump pinned "/sys/fs/bpf/xlvs/$map" || exit 1; done'
+  printf 'map dump pinned /sys/fs/bpf/xlvs/%s\n' endpoints services tables backends |
+    on director bpftool --json batch file -
 }
 
 pinned() { on director test -e /sys/fs/bpf/xlvs; }
