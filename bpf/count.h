@@ -39,14 +39,14 @@ static __always_inline void count_for_backend(const struct packet *pkt, bool rep
 	}
 }
 
-static __always_inline int count(struct xdp_md *ctx, const struct packet *pkt, enum verdict verdict)
+static __always_inline int count(const struct packet *pkt, __u32 size, enum verdict verdict)
 {
 	__u32 key = verdict;
 	struct counter *counter = bpf_map_lookup_elem(&verdicts, &key);
 
 	if (counter) {
 		counter->packets++;
-		counter->bytes += pkt->network_offset + pkt->length;
+		counter->bytes += size;
 	}
 	switch (class_of(verdict)) {
 	case PASS:

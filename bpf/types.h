@@ -308,7 +308,7 @@ enum event {
 
 struct counter {
 	__u64 packets;
-	__u64 bytes; /* of frames */
+	__u64 bytes; /* of frames as they came */
 };
 TYPE_SIZE(struct counter, 16);
 

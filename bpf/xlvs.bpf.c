@@ -106,8 +106,9 @@ int xlvs(struct xdp_md *ctx)
 {
 	/* Steps never ask the clock. */
 	struct packet pkt = { .now = bpf_jiffies64() };
+	__u32 size = ctx->data_end - ctx->data; /* of a frame in several buffers, the first */
 
-	return count(ctx, &pkt, balance(ctx, &pkt));
+	return count(&pkt, size, balance(ctx, &pkt));
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

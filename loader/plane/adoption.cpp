@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// How a KernelPlane begins: with what it finds in the maps. Whoever wrote them may have been killed
+// between any two stores.
+#include <algorithm>
+
+#include "bpf/types.h"
+#include "loader/plane/kernel_plane.h"
+#include "loader/plane/publish.h"
+#include "loader/plane/wire.h"
+
+namespace xlvs {
+
+void KernelPlane::adopt() {
+  adopt_services();
+  for (uint32_t id = 1; id < maps_.backends.size(); ++id) {
+    if (maps_.backends[id].state != BACKEND_FREE) adopt_backend(id);
+  }
+  adopt_replies();
+  for (auto& [key, service] : applied_) {
+    sort_by_position(service);
+    Scheduled& scheduled = scheduled_.at(key);
+    const SetTable table{key, service.name, service.scheduler, members(service)};
+    scheduled.list = candidates(table);
+  }
+}
+
+void KernelPlane::sort_by_position(ServiceEntry& service) const {
+  const auto position = [&](const BackendEntry& entry) {
+    return maps_.backends[backend_ids_of_.at({service.key, entry.key})].position;
+  };
+  std::stable_sort(
+      service.backends.begin(), service.backends.end(),
+      [&](const BackendEntry& a, const BackendEntry& b) { return position(a) < position(b); });
+}
+
+// The index and the backends agree, whatever an agent was killed in the middle of.
+void KernelPlane::adopt_replies() {
+  index_.erase_unless([this](const endpoint_key& key) {
+    if (key.kind == ENDPOINT_SERVICE) return applied_.contains(wire::service_key(key));
+    const Endpoint backend{wire::from_wire(key.address), key.port};
+    return reply_users_.contains({backend, static_cast<Protocol>(key.protocol)});
+  });
+  for (const auto& [endpoint, users] : reply_users_) {
+    const auto key = wire::reply_key(endpoint.first, endpoint.second);
+    if (index_.find(key) == 0) (void)index_.insert(key, 1);
+  }
+  publish_reply_endpoints();
+}
+
+// A service that is not in the index was never opened, or is closed: its entry is free.
+void KernelPlane::adopt_services() {
+  for (uint32_t id = 1; id < maps_.services.size(); ++id) {
+    const ::service& entry = maps_.services[id];
+    if (entry.key.port == 0 || index_.find(entry.key) != id) continue;
+    const ServiceKey key = wire::service_key(entry.key);
+    const auto scheduler = static_cast<Scheduler>(entry.scheduler);
+    applied_.emplace(key, ServiceEntry{key, entry.name, scheduler, {}});
+    scheduled_.emplace(key, Scheduled{id, scheduler, {}});
+    service_ids_.take_at(id, 1);
+    if (const auto region = region_of(entry); region.size > 0) {
+      slots_.take_at(region.offset, region.size + 1);
+    }
+  }
+}
+
+const ServiceEntry* KernelPlane::service_of(const ::backend& backend) const {
+  for (const auto& [key, scheduled] : scheduled_) {
+    if (scheduled.id == backend.service && static_cast<__u8>(key.protocol) == backend.protocol) {
+      return &applied_.at(key);
+    }
+  }
+  return nullptr;
+}
+
+void KernelPlane::adopt_backend(uint32_t id) {
+  ::backend& backend = maps_.backends[id];
+  backend_ids_.take_at(id, 1);
+  const BackendEntry entry = wire::from_wire(backend);
+  if (entry.key.forwarding == Forwarding::nat) {
+    ++reply_users_[{entry.key.endpoint, static_cast<Protocol>(backend.protocol)}];
+  }
+  const ServiceEntry* service = service_of(backend);
+  if (service == nullptr) {
+    publish(backend.state, BACKEND_GONE);
+    retired_.emplace(id, 0);
+    return;
+  }
+  const BackendPath path{service->key, entry.key};
+  if (backend.state == BACKEND_DRAINING) {
+    retired_.emplace(id, 0);
+    draining_.emplace(path, id);
+    return;
+  }
+  backend_ids_of_.emplace(path, id);
+  applied_.at(service->key).backends.push_back(entry);
+}
+
+}  // namespace xlvs
