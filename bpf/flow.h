@@ -272,7 +272,8 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 	if (err == -17 /* EEXIST: another CPU was first */)
 		return;
 	if (err) {
-		if (is_nat)
+		/* Unless another CPU has found room for both meanwhile. */
+		if (is_nat && !bpf_map_lookup_elem(&flows, &pkt->flow))
 			bpf_map_delete_elem(&flows, &key);
 		note(EVENT_FLOWS_FULL);
 		become(opening, word, state);

@@ -107,6 +107,11 @@ __attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset
 	return (__u64)PASS_MALFORMED << 32;
 }
 
+static __always_inline bool is_mapped(const struct address *address)
+{
+	return !(address->words[0] | address->words[1] | (address->words[2] ^ bpf_htonl(0xffff)));
+}
+
 static __always_inline enum verdict parse_ipv6(struct xdp_md *ctx, struct packet *pkt)
 {
 	struct ipv6hdr *ip = pkt->network;
@@ -122,6 +127,9 @@ static __always_inline enum verdict parse_ipv6(struct xdp_md *ctx, struct packet
 	pkt->length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	__builtin_memcpy(&pkt->flow.client, &ip->saddr, sizeof(ip->saddr));
 	__builtin_memcpy(&pkt->flow.server, &ip->daddr, sizeof(ip->daddr));
+	/* On the wire such an address would be taken for the IPv4 one (RFC 4291, 2.5.5.2). */
+	if (is_mapped(&pkt->flow.client) || is_mapped(&pkt->flow.server))
+		return PASS_MALFORMED;
 	pkt->flow.protocol = ip->nexthdr;
 	pkt->transport_offset = sizeof(*ip);
 	if (!is_extension(ip->nexthdr))

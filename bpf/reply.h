@@ -24,6 +24,9 @@ static __always_inline void close_forward(struct packet *pkt, const struct flow_
 	if (!flow)
 		return;
 	word = READ_ONCE(flow->word);
+	/* A stale reply: the flow has been given to another backend since. */
+	if (READ_ONCE(flow->backend) != record->backend)
+		return;
 	state = flow_state(word);
 	next = next_state(pkt, state);
 	if (state == FLOW_DEAD || next == state || !become(flow, word, next))
@@ -36,12 +39,15 @@ static __always_inline void close_forward(struct packet *pkt, const struct flow_
 static __always_inline void reroute(struct xdp_md *ctx, struct packet *pkt, struct flow *record)
 {
 	__u32 generation = READ_ONCE(settings.route_generation);
+	__u64 word = READ_ONCE(record->word);
 	union next_hop hop;
 
 	if (READ_ONCE(record->route_generation) == generation)
 		return;
 	hop = route_to_client(ctx, &record->vip, &pkt->flow.server, pkt->is_v4,
 			      (union next_hop){ .word = READ_ONCE(record->next_hop.word) });
+	if (NONCE(READ_ONCE(record->word)) != NONCE(word))
+		return;
 	WRITE_ONCE(record->next_hop.word, hop.word);
 	WRITE_ONCE(record->route_generation, generation);
 	note(EVENT_REPLY_REROUTED);

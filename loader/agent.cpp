@@ -183,6 +183,8 @@ void Agent::follow_links() {
   for (const auto& one : attached_) {
     if (const Link* link = links_.find(one.ifindex)) plane_->set_mac(one.ifindex, link->mac);
   }
+  // IPv6 addresses go with their link.
+  set_vips();
   vips_.announce();
   reconcile_soon();
 }
@@ -301,7 +303,7 @@ void Agent::log_reachability(const Change& change) const {
   if (was == is) return;
   const std::string name = service->second.name + "/" + put->backend.key.endpoint.text();
   if (was) {
-    spdlog::info("backend {} can be reached", name);
+    if (put->backend.state == BackendState::up) spdlog::info("backend {} can be reached", name);
     return;
   }
   spdlog::warn("backend {} cannot be reached: {}", name, why_unreachable(put->backend.key));

@@ -3,6 +3,7 @@
 
 #include "loader/cli/commands.h"
 #include "loader/plane/data_plane.h"
+#include "loader/plane/lock.h"
 
 namespace xlvs::cli {
 
@@ -24,6 +25,12 @@ int attach(const std::string& pins, const std::vector<std::string>& interfaces, 
 }
 
 int detach(const std::string& pins, const std::vector<std::string>& interfaces) {
+  // An agent that lost its data plane would tear down its successor's.
+  const auto lock = Lock::take(pins);
+  if (!lock && lock.error().code == EBUSY) {
+    std::fprintf(stderr, "xlvs: %s; stop it first\n", lock.error().message.c_str());
+    return 1;
+  }
   const auto detached = data_plane::detach(pins, interfaces);
   if (!detached) {
     std::fprintf(stderr, "xlvs: %s\n", detached.error().message.c_str());

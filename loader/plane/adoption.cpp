@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bpf/types.h"
+#include "loader/base/log.h"
 #include "loader/plane/kernel_plane.h"
 #include "loader/plane/publish.h"
 #include "loader/plane/wire.h"
@@ -11,6 +12,7 @@
 namespace xlvs {
 
 void KernelPlane::adopt() {
+  first_generation_ = maps_.settings[0].route_generation + 1;
   adopt_services();
   for (uint32_t id = 1; id < maps_.backends.size(); ++id) {
     if (maps_.backends[id].state != BACKEND_FREE) adopt_backend(id);
@@ -42,7 +44,8 @@ void KernelPlane::adopt_replies() {
   });
   for (const auto& [endpoint, users] : reply_users_) {
     const auto key = wire::reply_key(endpoint.first, endpoint.second);
-    if (index_.find(key) == 0) (void)index_.insert(key, 1);
+    if (index_.find(key) != 0) continue;
+    if (const auto entered = enter(key, 1); !entered) spdlog::error("{}", entered.error().message);
   }
   publish_reply_endpoints();
 }

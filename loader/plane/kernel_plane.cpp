@@ -100,7 +100,7 @@ Result<void> KernelPlane::apply_one(const AddService& change) {
 }
 
 Result<void> KernelPlane::apply_one(const OpenService& change) {
-  return index_.insert(wire::service_key(change.key), scheduled_.at(change.key).id);
+  return enter(wire::service_key(change.key), scheduled_.at(change.key).id);
 }
 
 Result<void> KernelPlane::apply_one(const RemoveService& change) {
@@ -108,6 +108,12 @@ Result<void> KernelPlane::apply_one(const RemoveService& change) {
   index_.erase(wire::service_key(change.key));
   publish_table(id, {});
   service_ids_.release(id, 1);
+  // What was draining ends with its service; it stays retired until its flows are gone.
+  std::erase_if(draining_, [&](const auto& one) {
+    if (one.first.first != change.key) return false;
+    publish(maps_.backends[one.second].state, BACKEND_GONE);
+    return true;
+  });
   scheduled_.erase(change.key);
   applied_.erase(change.key);
   return {};
@@ -160,6 +166,7 @@ void KernelPlane::change_backend(uint32_t id, const PutBackend& change) {
   publish(entry.next_hop.word, wire::to_wire(change.backend.egress).word);
   publish(entry.weight, change.backend.weight);
   publish(entry.position, change.position);
+  publish(entry.service, scheduled_.at(change.service).id);
   publish(entry.state, wire::to_wire(change.backend.state));
 }
 
@@ -256,10 +263,16 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
 
 // ---- the way back of NAT ----
 
+Result<void> KernelPlane::enter(const endpoint_key& key, uint32_t id) {
+  auto entered = index_.insert(key, id);
+  if (!entered && index_.has_erased() && wait_for_grace()) entered = index_.insert(key, id);
+  return entered;
+}
+
 Result<void> KernelPlane::open_replies(const BackendEntry& entry, Protocol protocol) {
   const auto key = std::pair(entry.key.endpoint, protocol);
   if (reply_users_[key]++ > 0) return {};
-  auto opened = index_.insert(wire::reply_key(entry.key.endpoint, protocol), 1);
+  auto opened = enter(wire::reply_key(entry.key.endpoint, protocol), 1);
   if (!opened) {
     reply_users_.erase(key);
     return opened;
@@ -313,23 +326,24 @@ void KernelPlane::free_backend(uint32_t id) {
 
 Result<uint32_t> KernelPlane::take(Regions& regions, uint32_t count, const char* what) {
   auto taken = regions.take(count);
-  if (!taken && regions.has_released()) {
-    wait_for_grace();
-    taken = regions.take(count);
-  }
+  if (!taken && regions.has_released() && wait_for_grace()) taken = regions.take(count);
   if (taken) return *taken;
   return Error{std::string("no room left in ") + what + ": raise tables." + what +
                    " and start the data plane anew",
                ENOSPC};
 }
 
-void KernelPlane::wait_for_grace() {
+bool KernelPlane::wait_for_grace() {
   // All CPUs have left the program runs that may have seen what was released (rcu).
-  syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+  if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) {
+    spdlog::error("{}", Error::from_errno("membarrier (refused under nohz_full)").message);
+    return false;
+  }
   service_ids_.settle();
   backend_ids_.settle();
   slots_.settle();
   index_.settle();
+  return true;
 }
 
 // ---- settings ----
@@ -349,7 +363,7 @@ void KernelPlane::set(const Timeouts& timeouts, uint32_t refusals_per_second) {
 }
 
 void KernelPlane::set_route_generation(uint32_t generation) {
-  publish(maps_.settings[0].route_generation, generation);
+  publish(maps_.settings[0].route_generation, first_generation_ + generation);
 }
 
 uint16_t KernelPlane::interface_number(int ifindex) const {

@@ -80,6 +80,8 @@ class KernelPlane final : public Plane {
   std::vector<uint32_t> next_table(const SetTable& change, Scheduled& scheduled, uint32_t& level);
   Result<table_region> write_table(const std::vector<uint32_t>& slots);
   void publish_table(uint32_t service, table_region region);
+  // Puts a key into the index, after a grace period if only erased entries have room.
+  Result<void> enter(const endpoint_key& key, uint32_t id);
   Result<void> open_replies(const BackendEntry& entry, Protocol protocol);
   void close_replies(const ::backend& backend);
   void publish_reply_endpoints();
@@ -88,7 +90,8 @@ class KernelPlane final : public Plane {
 
   // Takes entries, after a grace period if only released ones are left.
   Result<uint32_t> take(Regions& regions, uint32_t count, const char* what);
-  void wait_for_grace();
+  // False where the kernel does not tell when one has passed: nothing is handed out again then.
+  bool wait_for_grace();
 
   Maps maps_;
   Index index_;
@@ -96,6 +99,7 @@ class KernelPlane final : public Plane {
   Regions backend_ids_;
   Regions slots_;
   State applied_;
+  uint32_t first_generation_ = 0;  // of routes: records hold those of earlier agents
   std::map<ServiceKey, Scheduled> scheduled_;
   std::map<BackendPath, uint32_t> backend_ids_of_;
   std::map<uint32_t, unsigned> retired_;      // removed backends: sweeps since
