@@ -27,8 +27,7 @@ static __always_inline __u32 search_bucket(__u32 number, const struct endpoint_k
 	for (int i = 0; i < INDEX_WAYS; i++) {
 		__u64 word = READ_ONCE(bucket->entries[i].word);
 
-		/* The entry's key holds for as long as the word was seen set, and a grace period.
-		 */
+		/* The key holds while the word is set, and for a grace period after. */
 		if (word && same_endpoint(&bucket->entries[i].key, key))
 			return word;
 	}

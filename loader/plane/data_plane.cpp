@@ -258,7 +258,8 @@ Result<void> attach_missing(const std::string& pins, const std::vector<std::stri
                             std::vector<Attachment>& attached) {
   auto done = load_and_attach(pins, interfaces, mode, tables, attached);
   if (done || done.error().code != EINVAL) return done;
-  setenv("LIBXDP_SKIP_DISPATCHER", "1", 1);  // NOLINT(concurrency-mt-unsafe): before any thread
+  // Also on a reload, beside the sweeper's thread, which never reads the environment.
+  setenv("LIBXDP_SKIP_DISPATCHER", "1", 1);  // NOLINT(concurrency-mt-unsafe)
   done = load_and_attach(pins, interfaces, mode, tables, attached);
   if (done) {
     notes.emplace_back(
