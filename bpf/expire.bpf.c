@@ -28,15 +28,19 @@ struct sweep_context {
 	struct sweep sweep;
 };
 
-/* A reply whose forward record has gone: it was evicted, or its deletion lost a race. */
+/*
+ * A reply whose forward record has gone or is another backend's: it was evicted, or lost a race.
+ */
 static __always_inline bool is_orphan(const struct flow_key *key, const struct flow *reply)
 {
 	struct flow_key forward = *key;
+	struct flow *flow;
 
 	forward.server = reply->vip;
 	forward.server_port = reply->vip_port;
 	forward.direction = DIRECTION_FORWARD;
-	return !find_record(&forward);
+	flow = find_record(&forward);
+	return !flow || READ_ONCE(flow->backend) != READ_ONCE(reply->backend);
 }
 
 static __always_inline bool has_ended(const struct flow_key *key, const struct flow *flow,

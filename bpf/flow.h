@@ -247,34 +247,25 @@ static __always_inline enum verdict open_flow(struct xdp_md *ctx, struct packet 
 	return NEXT;
 }
 
-/* Moves a flow from pending to flows; where flows is full it stays, and the next packet tries. */
+/*
+ * Moves a flow from pending to flows; where flows is full it stays, and the next packet tries.
+ * A way back that alone finds no room stays in pending, where replies find it as well.
+ */
 static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, struct flow *opening,
 				    __u64 word, __u32 id, const struct backend *backend)
 {
 	enum flow_state was = flow_state(word);
 	enum flow_state state = next_state(pkt, was == FLOW_SYN ? FLOW_ESTABLISHED : was);
-	bool is_nat = backend->forwarding == FORWARDING_NAT;
-	struct flow_key key = reply_key(&pkt->flow, backend);
 	struct flow flow = {
 		.word = flow_word(bpf_get_prandom_u32(), state),
 		.seen = pkt->now,
 		.backend = id,
 	};
-	long err = 0;
+	long err = bpf_map_update_elem(&flows, &pkt->flow, &flow, BPF_NOEXIST);
 
-	if (is_nat) {
-		struct flow reply = make_reply(ctx, pkt, id);
-
-		err = bpf_map_update_elem(&flows, &key, &reply, BPF_ANY);
-	}
-	if (!err)
-		err = bpf_map_update_elem(&flows, &pkt->flow, &flow, BPF_NOEXIST);
 	if (err == -17 /* EEXIST: another CPU was first */)
 		return;
 	if (err) {
-		/* Unless another CPU has found room for both meanwhile. */
-		if (is_nat && !bpf_map_lookup_elem(&flows, &pkt->flow))
-			bpf_map_delete_elem(&flows, &key);
 		note(EVENT_FLOWS_FULL);
 		become(opening, word, state);
 		return;
@@ -282,8 +273,28 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 	count_flow(id, state, 1);
 	if (!bpf_map_delete_elem(&pending, &pkt->flow))
 		count_pending(id, -1);
-	if (is_nat)
-		bpf_map_delete_elem(&pending, &key);
+	if (backend->forwarding == FORWARDING_NAT) {
+		struct flow_key key = reply_key(&pkt->flow, backend);
+		struct flow reply = make_reply(ctx, pkt, id);
+
+		if (bpf_map_update_elem(&flows, &key, &reply, BPF_ANY))
+			note(EVENT_FLOWS_FULL);
+		else
+			bpf_map_delete_elem(&pending, &key);
+	}
+}
+
+/* For a repeated SYN: its answer got lost, perhaps since pending has evicted the way back. */
+static __always_inline void renew_reply(struct xdp_md *ctx, struct packet *pkt, __u32 id,
+					const struct backend *backend)
+{
+	struct flow_key key = reply_key(&pkt->flow, backend);
+	struct flow reply;
+
+	if (backend->forwarding != FORWARDING_NAT || find_record(&key))
+		return;
+	reply = make_reply(ctx, pkt, id);
+	bpf_map_update_elem(&pending, &key, &reply, BPF_NOEXIST);
 }
 
 /* Ends a confirmed flow's record. */
@@ -341,6 +352,8 @@ static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct p
 		become(flow, word, FLOW_CLOSED);
 	else if (!is_tcp(pkt) || !opens_flow(pkt))
 		confirm(ctx, pkt, flow, word, id, backend);
+	else
+		renew_reply(ctx, pkt, id, backend);
 	return backend;
 }
 

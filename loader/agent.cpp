@@ -11,9 +11,10 @@
 #include <sstream>
 
 #include "loader/base/log.h"
-#include "loader/config/config.h"
 #include "loader/plane/pins.h"
 #include "loader/state/diff.h"
+#include "loader/state/differences.h"
+#include "loader/state/words.h"
 
 namespace xlvs {
 
@@ -69,9 +70,10 @@ Agent::~Agent() = default;
 
 // ---- beginning ----
 
-Result<void> Agent::start(Configuration configuration) {
+Result<void> Agent::start(config::Loaded loaded) {
   const bool fresh = !std::filesystem::exists(pins_);
-  auto begun = begin(std::move(configuration));
+  log_notes(loaded.notes);
+  auto begun = begin(std::move(*loaded.configuration));
   // A start that fails leaves nothing behind; what another agent left before stays.
   if (!begun && fresh && lock_) {
     if (const auto detached = data_plane::detach(pins_, {}); !detached) {
@@ -92,7 +94,7 @@ Result<void> Agent::begin(Configuration configuration) {
   if (!plane) return plane.error();
   plane_ = std::move(*plane);
   if (!plane_->applied().empty()) {
-    spdlog::info("adopted {} services as they were", plane_->applied().size());
+    spdlog::info("adopted {} as they were", counted(plane_->applied().size(), "service"));
   }
   if (auto started = links_.start(); !started) return started;
   if (auto started = neighbours_.start(); !started) return started;
@@ -113,8 +115,7 @@ Result<void> Agent::attach(const Configuration& configuration) {
   attached_ = std::move(*attached);
   for (const auto& one : attached_) {
     spdlog::info("{} {} in {} mode{}", one.adopted ? "adopted" : "attached to", one.interface,
-                 one.mode == AttachMode::native ? "native" : "generic",
-                 one.dispatched ? ", under libxdp's dispatcher" : "");
+                 word(one.mode), one.dispatched ? ", under libxdp's dispatcher" : "");
   }
   return {};
 }
@@ -208,11 +209,10 @@ void Agent::reload(bool even_if_same) {
   if (text == text_ && !even_if_same) return;
   text_ = text;
   auto loaded = config::load_file(file_);
-  for (const auto& note : loaded.notes) spdlog::warn("{}", note.text(file_));
   for (const auto& error : loaded.errors) spdlog::error("{}", error.text(file_));
   if (!loaded.configuration) {
-    spdlog::error("{} was not taken ({} errors): all goes on as before", file_,
-                  loaded.errors.size());
+    spdlog::error("{} was not taken ({}): all goes on as before", file_,
+                  counted(loaded.errors.size(), "error"));
     return;
   }
   Configuration& wanted = *loaded.configuration;
@@ -225,8 +225,21 @@ void Agent::reload(bool even_if_same) {
     }
     leave_interfaces(wanted.interfaces);
   }
+  log_notes(loaded.notes);
+  const auto changed = differences(configuration_, wanted);
+  for (const auto& line : changed) spdlog::info("{}", line);
   configure(std::move(wanted));
-  spdlog::info("{} taken: {} services", file_, configuration_.services.size());
+  spdlog::info("{} taken: {}{}", file_, counted(configuration_.services.size(), "service"),
+               changed.empty() ? ", nothing has changed" : "");
+}
+
+void Agent::log_notes(const std::vector<config::Problem>& notes) {
+  std::set<std::pair<std::string, std::string>> said;
+  for (const auto& note : notes) {
+    const auto& [key, fresh] = said.emplace(note.key, note.message);
+    if (fresh && !notes_.contains(*key)) spdlog::info("{}", note.text(file_));
+  }
+  notes_ = std::move(said);
 }
 
 // Detaches from those that are no longer named.
@@ -281,14 +294,27 @@ void Agent::reconcile() {
         return observe(service, backend, fallback);
       },
       plane_->applied());
+  // A change that fails ends those of its service, and is tried again after each sweep: a sweep may
+  // have made room.
+  std::map<ServiceKey, std::string> failures;
   for (const Change& change : diff(plane_->applied(), wanted)) {
-    log_reachability(change);
+    if (failures.contains(service_of(change))) continue;
+    if (!failures_.contains(service_of(change))) log_reachability(change);
     if (const auto applied = plane_->apply(change); !applied) {
-      spdlog::error("{}", applied.error().message);
-      return;
+      failures[service_of(change)] = applied.error().message;
     }
   }
+  log_failures(std::move(failures));
   log_ready();
+}
+
+// Each once for as long as it lasts.
+void Agent::log_failures(std::map<ServiceKey, std::string> failures) {
+  for (const auto& [service, message] : failures) {
+    const auto before = failures_.find(service);
+    if (before == failures_.end() || before->second != message) spdlog::error("{}", message);
+  }
+  failures_ = std::move(failures);
 }
 
 // Why a backend that is up by its check serves nobody, when that begins and when it ends.
@@ -337,7 +363,8 @@ void Agent::log_ready() {
     }
   }
   ready_ = true;
-  spdlog::info("ready: {} services, {} backends", plane_->applied().size(), backends);
+  spdlog::info("ready: {}, {}", counted(plane_->applied().size(), "service"),
+               counted(backends, "backend"));
 }
 
 void Agent::sweep_for_ever(std::stop_token stop) {
@@ -353,7 +380,10 @@ void Agent::sweep_for_ever(std::stop_token stop) {
       spdlog::error("{}", swept.error().message);
       continue;
     }
-    boost::asio::post(loop_, [this] { plane_->swept(); });
+    boost::asio::post(loop_, [this] {
+      plane_->swept();
+      if (!failures_.empty()) reconcile();
+    });
   }
 }
 

@@ -6,13 +6,16 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "health/monitor.h"
 #include "loader/base/asio.h"
 #include "loader/base/result.h"
+#include "loader/config/config.h"
 #include "loader/file_watch.h"
 #include "loader/plane/data_plane.h"
 #include "loader/plane/kernel_plane.h"
@@ -38,7 +41,8 @@ class Agent {
   ~Agent();
 
   // Takes the lock, attaches or adopts, and balances from then on, until a signal stops the loop.
-  Result<void> start(Configuration configuration);
+  // What was loaded has a configuration.
+  Result<void> start(config::Loaded loaded);
   // What SIGTERM does: undoes what on_stop says.
   void stop();
 
@@ -54,6 +58,8 @@ class Agent {
   void wait_for_signal();
   // Reads the file again; an unusable one leaves everything as it is.
   void reload(bool even_if_same);
+  // Those that the file before did not have.
+  void log_notes(const std::vector<config::Problem>& notes);
   void leave_interfaces(const std::vector<std::string>& wanted);
 
   void reconcile();
@@ -62,6 +68,7 @@ class Agent {
   [[nodiscard]] Observation observe(const Service& service, const Backend& backend,
                                     bool fallback) const;
   void log_reachability(const Change& change) const;
+  void log_failures(std::map<ServiceKey, std::string> failures);
   [[nodiscard]] std::string why_unreachable(const BackendKey& key) const;
   void log_ready();
 
@@ -80,7 +87,9 @@ class Agent {
   Vips vips_;
   FileWatch file_watch_;
   boost::asio::signal_set signals_;
-  std::string text_;  // of the file, as last read
+  std::string text_;                                     // of the file, as last read
+  std::set<std::pair<std::string, std::string>> notes_;  // on it: key and message
+  std::map<ServiceKey, std::string> failures_;           // of changes, until they succeed
   bool pending_ = false;
   bool ready_ = false;
   std::mutex sweep_mutex_;

@@ -10,7 +10,21 @@
 #include "loader/run.h"
 
 namespace {
+
 constexpr int wrong_use = 2;
+
+void add_list(CLI::App& app, xlvs::cli::ListOptions& options) {
+  auto* list = app.add_subcommand("list", "what is balanced now");
+  list->add_flag("-n,--numeric", options.numeric, "addresses and ports as numbers");
+  list->add_flag("--json", options.json, "for programs");
+  auto* views = list->add_option_group("instead of backends, one of");
+  views->add_flag("--stats", options.stats, "packets and bytes since the backend came");
+  views->add_flag("--rate", options.rate, "packets and bytes a second");
+  views->add_flag("-c,--connections", options.connections, "the flows");
+  views->add_flag("--drops", options.drops, "what became of packets, with the reasons");
+  views->require_option(0, 1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -43,13 +57,7 @@ int main(int argc, char** argv) {
   detach_command->add_option("INTERFACE", interfaces, "where");
 
   xlvs::cli::ListOptions options;
-  auto* list_command = app.add_subcommand("list", "what is balanced now");
-  list_command->add_flag("-n,--numeric", options.numeric, "addresses and ports as numbers");
-  list_command->add_flag("--stats", options.stats, "packets and bytes since the backend came");
-  list_command->add_flag("--rate", options.rate, "packets and bytes a second");
-  list_command->add_flag("-c,--connections", options.connections, "the flows");
-  list_command->add_flag("--drops", options.drops, "what became of packets, with the reasons");
-  list_command->add_flag("--json", options.json, "for programs");
+  add_list(app, options);
 
   try {
     app.parse(argc, argv);

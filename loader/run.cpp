@@ -13,11 +13,10 @@ int run(const std::string& file, const std::string& pins, bool verbose) {
   auto loaded = config::load_file(file);
   for (const auto& error : loaded.errors) spdlog::error("{}", error.text(file));
   if (!loaded.configuration) return 2;
-  for (const auto& note : loaded.notes) spdlog::warn("{}", note.text(file));
 
   boost::asio::io_context loop;
   Agent agent(loop, file, pins);
-  if (const auto started = agent.start(std::move(*loaded.configuration)); !started) {
+  if (const auto started = agent.start(std::move(loaded)); !started) {
     spdlog::error("{}", started.error().message);
     return 1;
   }

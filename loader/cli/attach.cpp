@@ -1,44 +1,55 @@
 // SPDX-License-Identifier: MIT
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
 #include <cstdio>
 
 #include "loader/cli/commands.h"
 #include "loader/plane/data_plane.h"
 #include "loader/plane/lock.h"
+#include "loader/state/words.h"
 
 namespace xlvs::cli {
 
 int attach(const std::string& pins, const std::vector<std::string>& interfaces, AttachMode mode) {
   std::vector<std::string> notes;
   const auto attached = data_plane::attach(pins, interfaces, mode, Tables{}, notes);
-  for (const auto& note : notes) std::fprintf(stderr, "xlvs: %s\n", note.c_str());
+  for (const auto& note : notes) fmt::print(stderr, "xlvs: {}\n", note);
   if (!attached) {
-    std::fprintf(stderr, "xlvs: %s\n", attached.error().message.c_str());
+    fmt::print(stderr, "xlvs: {}\n", attached.error().message);
     return 1;
   }
+  bool as_asked = true;
   for (const auto& one : *attached) {
-    std::printf("%s: %s in %s mode%s\n", one.interface.c_str(),
-                one.adopted ? "already attached" : "attached",
-                one.mode == AttachMode::native ? "native" : "generic",
-                one.dispatched ? ", under libxdp's dispatcher" : "");
+    as_asked = as_asked && one.mode == mode;
+    fmt::print("{}: {} in {} mode{}\n", one.interface,
+               one.adopted ? "already attached" : "attached", word(one.mode),
+               one.dispatched ? ", under libxdp's dispatcher" : "");
   }
-  return 0;
+  return as_asked ? 0 : 1;
 }
 
 int detach(const std::string& pins, const std::vector<std::string>& interfaces) {
   // An agent that lost its data plane would tear down its successor's.
   const auto lock = Lock::take(pins);
   if (!lock && lock.error().code == EBUSY) {
-    std::fprintf(stderr, "xlvs: %s; stop it first\n", lock.error().message.c_str());
+    fmt::print(stderr, "xlvs: {}; stop it first\n", lock.error().message);
     return 1;
   }
   const auto detached = data_plane::detach(pins, interfaces);
   if (!detached) {
-    std::fprintf(stderr, "xlvs: %s\n", detached.error().message.c_str());
+    fmt::print(stderr, "xlvs: {}\n", detached.error().message);
     return 1;
   }
-  if (detached->empty()) std::puts("xlvs is not attached there");
-  for (const auto& interface : *detached) std::printf("%s: detached\n", interface.c_str());
-  return 0;
+  for (const auto& interface : *detached) fmt::print("{}: detached\n", interface);
+  if (detached->empty() && interfaces.empty()) fmt::print("xlvs is not attached\n");
+  bool all = true;
+  for (const auto& interface : interfaces) {
+    if (std::find(detached->begin(), detached->end(), interface) != detached->end()) continue;
+    fmt::print(stderr, "xlvs: it is not attached to {}\n", interface);
+    all = false;
+  }
+  return all ? 0 : 1;
 }
 
 }  // namespace xlvs::cli

@@ -4,16 +4,13 @@
 #include <iostream>
 
 #include "loader/config/config.h"
+#include "loader/state/words.h"
 
 namespace xlvs::cli {
 
 namespace {
 
 constexpr int exit_invalid = 2;
-
-std::string counted(size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
 
 }  // namespace
 

@@ -10,7 +10,9 @@
 #include <thread>
 
 #include "loader/cli/commands.h"
+#include "loader/plane/lock.h"
 #include "loader/plane/snapshot.h"
+#include "loader/state/words.h"
 
 namespace xlvs::cli {
 
@@ -22,7 +24,6 @@ using snapshot::ServiceView;
 using snapshot::View;
 
 const char* text(Protocol protocol) { return protocol == Protocol::tcp ? "TCP" : "UDP"; }
-const char* text(Scheduler scheduler) { return scheduler == Scheduler::rr ? "rr" : "wrr"; }
 
 // ipvsadm's words.
 const char* text(Forwarding forwarding) {
@@ -97,7 +98,7 @@ void print_table(const View& view, bool numeric) {
   fmt::print("  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn  State\n");
   for (const auto& service : view.services) {
     fmt::print("{:<4} {} {}\n", text(service.key.protocol),
-               text(service.key.vip, service.key.protocol, numeric), text(service.scheduler));
+               text(service.key.vip, service.key.protocol, numeric), word(service.scheduler));
     for (const auto& backend : service.backends) {
       fmt::print("  -> {:<28} {:<7} {:<6} {:<10} {:<10} {}{}\n",
                  text(backend.entry.key.endpoint, service.key.protocol, numeric),
@@ -137,19 +138,7 @@ nlohmann::ordered_json to_json(const Counters& c) {
           {"bytes_out", c.bytes_out}};
 }
 
-const char* word(Forwarding forwarding) {
-  switch (forwarding) {
-    case Forwarding::dr:
-      return "dr";
-    case Forwarding::nat:
-      return "nat";
-    case Forwarding::local:
-      return "local";
-  }
-  return "";
-}
-
-nlohmann::ordered_json to_json(const BackendView& backend) {
+nlohmann::ordered_json to_json(const BackendView& backend, const char* counters) {
   return {{"address", backend.entry.key.endpoint.address.text()},
           {"port", backend.entry.key.endpoint.port},
           {"forwarding", word(backend.entry.key.forwarding)},
@@ -159,27 +148,30 @@ nlohmann::ordered_json to_json(const BackendView& backend) {
           {"serves", backend.serves},
           {"active", backend.active},
           {"inactive", backend.inactive},
-          {"counters", to_json(backend.counters)}};
+          {counters, to_json(backend.counters)}};
 }
 
-nlohmann::ordered_json to_json(const View& view) {
+nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
+  const char* counters = rate ? "per_second" : "counters";
   nlohmann::ordered_json services = nlohmann::json::array();
   for (const auto& service : view.services) {
     nlohmann::ordered_json backends = nlohmann::json::array();
-    for (const auto& backend : service.backends) backends.push_back(to_json(backend));
+    for (const auto& backend : service.backends) {
+      backends.push_back(to_json(backend, counters));
+    }
     services.push_back({{"name", service.name},
                         {"vip", service.key.vip.address.text()},
                         {"port", service.key.vip.port},
-                        {"protocol", service.key.protocol == Protocol::tcp ? "tcp" : "udp"},
-                        {"scheduler", text(service.scheduler)},
-                        {"counters", to_json(sum(service))},
+                        {"protocol", word(service.key.protocol)},
+                        {"scheduler", word(service.scheduler)},
+                        {counters, to_json(sum(service))},
                         {"backends", std::move(backends)}});
   }
   nlohmann::ordered_json verdicts = nlohmann::json::object();
   for (const auto& verdict : view.verdicts) {
     verdicts[verdict.name] = {{"packets", verdict.packets}, {"bytes", verdict.bytes}};
   }
-  return {{"services", std::move(services)}, {"verdicts", std::move(verdicts)}};
+  return {{"agent", agent}, {"services", std::move(services)}, {"verdicts", std::move(verdicts)}};
 }
 
 // What was counted between two reads, a second.
@@ -202,6 +194,10 @@ void subtract(View& view, const View& before, double seconds) {
              rate(now.bytes_out, old.bytes_out)};
     }
   }
+  for (size_t i = 0; i < view.verdicts.size(); ++i) {
+    view.verdicts[i].packets = rate(view.verdicts[i].packets, before.verdicts[i].packets);
+    view.verdicts[i].bytes = rate(view.verdicts[i].bytes, before.verdicts[i].bytes);
+  }
 }
 
 int fail(const Error& error) {
@@ -220,7 +216,7 @@ int list_connections(const std::string& pins, const ListOptions& options) {
   if (options.json) {
     nlohmann::ordered_json list = nlohmann::json::array();
     for (const auto& flow : *flows) {
-      list.push_back({{"protocol", flow.protocol == Protocol::tcp ? "tcp" : "udp"},
+      list.push_back({{"protocol", word(flow.protocol)},
                       {"state", flow.state},
                       {"timeout", flow.expires.count()},
                       {"client", flow.client.text()},
@@ -256,9 +252,13 @@ int list(const std::string& pins, const ListOptions& options) {
     subtract(*later, *view, std::chrono::duration<double>(span).count());
     view = std::move(later);
   }
+  const bool agent = Lock::is_held(pins);
   if (options.json) {
-    fmt::print("{}\n", to_json(*view).dump(2));
-  } else if (options.drops) {
+    fmt::print("{}\n", to_json(*view, agent, options.rate).dump(2));
+    return 0;
+  }
+  if (!agent) fmt::print(stderr, "xlvs: no agent runs: nothing is checked and no flow expires\n");
+  if (options.drops) {
     print_drops(*view);
   } else if (options.stats) {
     print_numbers(*view, options.numeric, "   Conns   InPkts  OutPkts  InBytes OutBytes");

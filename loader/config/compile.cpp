@@ -19,10 +19,6 @@ using std::chrono::seconds;
 // The kernel's side counts jiffies in 32 bits, which at 1000 Hz last 24 days there and back.
 constexpr DurationRange timeout_range{seconds(1), hours(7 * 24), seconds(1)};
 
-constexpr WordTable<AttachMode, 2> modes{
-    {{"native", AttachMode::native}, {"generic", AttachMode::generic}}};
-constexpr WordTable<OnStop, 2> stops{{{"detach", OnStop::detach}, {"keep", OnStop::keep}}};
-
 std::vector<std::string> compile_interfaces(const Node& list, Report& report) {
   std::vector<std::string> interfaces;
   std::set<std::string> known;
@@ -69,10 +65,9 @@ class Uniqueness {
     const First first{service.name, line};
     const auto [taken, fresh] = endpoints_.emplace(std::pair(service.vip, service.protocol), first);
     if (!fresh) {
-      const std::string protocol = service.protocol == Protocol::tcp ? "tcp" : "udp";
       report.error(node["vip"],
-                   protocol + " " + service.vip.text() + " belongs to service " +
-                       in_quotes(taken->second.name) + " at line " +
+                   std::string(word(service.protocol)) + " " + service.vip.text() +
+                       " belongs to service " + in_quotes(taken->second.name) + " at line " +
                        std::to_string(taken->second.line) + " already",
                    "put the backends of both into one service");
     }
@@ -112,9 +107,9 @@ Configuration compile(const Document& document, const Resolver& resolver, Report
   Names names(resolver);
   Configuration configuration;
   configuration.interfaces = compile_interfaces(root["interfaces"], report);
-  configuration.mode = word_or(root["mode"], modes, configuration.mode);
+  configuration.mode = word_or(root["mode"], words::modes, configuration.mode);
   configuration.manage_vips = root["manage_vips"].get_or(configuration.manage_vips);
-  configuration.on_stop = word_or(root["on_stop"], stops, configuration.on_stop);
+  configuration.on_stop = word_or(root["on_stop"], words::on_stops, configuration.on_stop);
   configuration.timeouts = compile_timeouts(root["timeouts"], report);
   configuration.tables = compile_tables(root["tables"]);
   configuration.refusals_per_second =

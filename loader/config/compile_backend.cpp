@@ -29,30 +29,23 @@ std::string repaired_address(const std::string& text) {
   return R"(write it like "192.0.2.1" or "2001:db8::1")";
 }
 
-std::string word_of(Forwarding forwarding) {
-  for (const auto& [word, value] : forwardings) {
-    if (value == forwarding) return std::string(word);
-  }
-  return "";
-}
-
 // Which network a way of forwarding can bridge. dr and nat leave the address family as it is; only
 // nat writes ports.
 void check_way(const Node& node, const Backend& backend, const Surroundings& service,
                const std::string& about, Report& report) {
   const Address& address = backend.endpoint.address;
-  const std::string word = word_of(backend.forwarding);
+  const std::string way(word(backend.forwarding));
   const bool local = backend.forwarding == Forwarding::local;
   if (!local && address.is_loopback()) {
     report.error(
         node["forwarding"].present() ? node["forwarding"] : node["address"],
-        about + "a loopback address is the director itself, which " + word + " cannot reach",
+        about + "a loopback address is the director itself, which " + way + " cannot reach",
         R"(write "forwarding": "local")");
     return;
   }
   if (backend.forwarding != Forwarding::nat && backend.endpoint.port != service.port) {
     report.error(node["port"],
-                 about + word + " does not rewrite ports, so this must be the service's port, " +
+                 about + way + " does not rewrite ports, so this must be the service's port, " +
                      std::to_string(service.port),
                  local ? "remove it" : R"(remove it, or use "forwarding": "nat")");
   }
@@ -63,7 +56,7 @@ void check_way(const Node& node, const Backend& backend, const Surroundings& ser
     const std::string ours = address.is_v4() ? "IPv4" : "IPv6";
     const std::string theirs = address.is_v4() ? "IPv6" : "IPv4";
     report.error(node["address"],
-                 about + "an " + ours + " address cannot serve an " + theirs + " vip by " + word);
+                 about + "an " + ours + " address cannot serve an " + theirs + " vip by " + way);
   }
 }
 
@@ -116,7 +109,7 @@ std::optional<Backend> compile_backend(const Node& node, const Surroundings& ser
   if (!address) return std::nullopt;
   backend.endpoint = {*address, node["port"].get_or(service.port)};
   backend.weight = node["weight"].get_or(backend.weight);
-  backend.forwarding = word_or(node["forwarding"], forwardings, service.forwarding);
+  backend.forwarding = word_or(node["forwarding"], words::forwardings, service.forwarding);
   check_way(node, backend, service, "", report);
   if (backend.forwarding == Forwarding::local) note_listener(node["address"], service, report);
   return backend;
@@ -131,7 +124,7 @@ std::optional<Backend> compile_fallback(const Node& node, bool global, const Sur
   Backend backend;
   backend.check.type = CheckType::none;
   backend.endpoint = {*address, node["port"].get_or(service.port)};
-  backend.forwarding = word_or(node["forwarding"], forwardings,
+  backend.forwarding = word_or(node["forwarding"], words::forwardings,
                                address->is_loopback() ? Forwarding::local : service.forwarding);
   const std::string about = global ? "for service " + in_quotes(service.service) + ": " : "";
   check_way(node, backend, service, about, report);

@@ -10,9 +10,6 @@
 
 namespace xlvs::config {
 
-constexpr WordTable<Forwarding, 3> forwardings{
-    {{"dr", Forwarding::dr}, {"nat", Forwarding::nat}, {"local", Forwarding::local}}};
-
 // What a backend has from its service.
 struct Surroundings {
   std::string service;         // its name

@@ -18,9 +18,6 @@ using std::chrono::seconds;
 constexpr DurationRange interval_range{milliseconds(10), hours(24)};
 constexpr DurationRange timeout_range{milliseconds(1), hours(1)};
 
-constexpr WordTable<CheckType, 3> check_types{
-    {{"none", CheckType::none}, {"tcp", CheckType::tcp}, {"http", CheckType::http}}};
-
 // The schema has held the text to at most ten digits and a unit, which 64 bits always hold.
 milliseconds parsed(const std::string& text) {
   int64_t count = 0;
@@ -82,7 +79,7 @@ milliseconds compile_duration(const Node& node, const DurationRange& range, mill
 
 Check compile_check(const Node& node, const Check& above, Report& report) {
   Check check = above;
-  check.type = word_or(node["type"], check_types, above.type);
+  check.type = word_or(node["type"], words::check_types, above.type);
   check.interval = compile_duration(node["interval"], interval_range, above.interval, report);
   check.timeout = compile_duration(node["timeout"], timeout_range, above.timeout, report);
   check.rise = node["rise"].get_or(above.rise);

@@ -11,11 +11,6 @@ namespace xlvs::config {
 
 namespace {
 
-constexpr WordTable<Protocol, 2> protocols{{{"tcp", Protocol::tcp}, {"udp", Protocol::udp}}};
-constexpr WordTable<Scheduler, 2> schedulers{{{"rr", Scheduler::rr}, {"wrr", Scheduler::wrr}}};
-constexpr WordTable<OnFailure, 2> failures{
-    {{"drain", OnFailure::drain}, {"remove", OnFailure::remove}}};
-
 std::optional<Address> compile_vip(const Node& node, Names& names, Report& report) {
   const auto vip = compile_address(node, std::nullopt, names, report);
   if (!vip || !vip->is_loopback()) return vip;
@@ -30,7 +25,7 @@ void note_unused(const Node& node, CheckType type, Report& report) {
     if (!node[key].present()) continue;
     report.note(node[key],
                 "only an http check looks at it, and this is a " +
-                    std::string(type == CheckType::tcp ? "tcp" : "none") + " check",
+                    std::string(words::find(words::check_types, type)) + " check",
                 R"(write "type": "http" if that is meant)");
   }
 }
@@ -92,9 +87,9 @@ std::optional<Backend> fallback_of(const Node& node, const Defaults& defaults,
 Defaults compile_defaults(const Node& root, Report& report) {
   const Service service;
   const Backend backend;
-  return {word_or(root["scheduler"], schedulers, service.scheduler),
-          word_or(root["forwarding"], forwardings, backend.forwarding),
-          word_or(root["on_failure"], failures, service.on_failure),
+  return {word_or(root["scheduler"], words::schedulers, service.scheduler),
+          word_or(root["forwarding"], words::forwardings, backend.forwarding),
+          word_or(root["on_failure"], words::on_failures, service.on_failure),
           compile_check(root["check"], Check{}, report), root["fallback"]};
 }
 
@@ -104,16 +99,16 @@ std::optional<Service> compile_service(const Node& node, const Defaults& default
   service.name = node["name"].json().get<std::string>();
   const auto vip = compile_vip(node["vip"], names, report);
   const auto port = node["port"].json().get<uint16_t>();
-  service.protocol = word_or(node["protocol"], protocols, Protocol::tcp);
-  service.scheduler = word_or(node["scheduler"], schedulers, defaults.scheduler);
-  service.on_failure = word_or(node["on_failure"], failures, defaults.on_failure);
+  service.protocol = word_or(node["protocol"], words::protocols, Protocol::tcp);
+  service.scheduler = word_or(node["scheduler"], words::schedulers, defaults.scheduler);
+  service.on_failure = word_or(node["on_failure"], words::on_failures, defaults.on_failure);
 
   Check above = defaults.check;
   // Few UDP servers accept TCP connections at their port, so nobody gets that without asking.
   if (service.protocol == Protocol::udp) above.type = CheckType::none;
-  const Surroundings surroundings{service.name, vip, port,
-                                  word_or(node["forwarding"], forwardings, defaults.forwarding),
-                                  compile_check(node["check"], above, report)};
+  const Surroundings surroundings{
+      service.name, vip, port, word_or(node["forwarding"], words::forwardings, defaults.forwarding),
+      compile_check(node["check"], above, report)};
   service.backends = compile_backends(node["backends"], surroundings, names, report);
   service.fallback = fallback_of(node, defaults, surroundings, service, names, report);
   note_shares(node["backends"], service.backends, report);

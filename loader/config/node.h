@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loader/config/document.h"
+#include "loader/state/words.h"
 
 namespace xlvs::config {
 
@@ -40,10 +41,6 @@ class Node {
   const Json* value_;
   std::string pointer_;
 };
-
-// A word of the file and the enum value it stands for.
-template <typename E, size_t size>
-using WordTable = std::array<std::pair<std::string_view, E>, size>;
 
 template <typename E, size_t size>
 E word_or(const Node& node, const WordTable<E, size>& table, E otherwise) {

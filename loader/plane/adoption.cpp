@@ -19,20 +19,25 @@ void KernelPlane::adopt() {
   }
   adopt_replies();
   for (auto& [key, service] : applied_) {
-    sort_by_position(service);
-    Scheduled& scheduled = scheduled_.at(key);
-    const SetTable table{key, service.name, service.scheduler, members(service)};
-    scheduled.list = candidates(table);
+    sort_by_position(service.backends);
+    adopt_table(service);
   }
 }
 
-void KernelPlane::sort_by_position(ServiceEntry& service) const {
-  const auto position = [&](const BackendEntry& entry) {
-    return maps_.backends[backend_ids_of_.at({service.key, entry.key})].position;
-  };
-  std::stable_sort(
-      service.backends.begin(), service.backends.end(),
-      [&](const BackendEntry& a, const BackendEntry& b) { return position(a) < position(b); });
+// A table that does not follow from the backends (its agent was killed between the two) is left
+// unknown, and so made anew.
+void KernelPlane::adopt_table(ServiceEntry& service) {
+  Scheduled& scheduled = scheduled_.at(service.key);
+  const ::service& entry = maps_.services[scheduled.id];
+  const auto slots = read_slots(region_of(entry));
+  const auto taking_part = members(service);
+  const auto list = candidates(service.key, taking_part);
+  const auto expected = service.scheduler == Scheduler::rr
+                            ? tables::rr(list, slots.empty() ? 0 : slots.back(), slots)
+                            : tables::wrr(list, entry.level).slots;
+  if (slots != expected) return;
+  scheduled.list = list;
+  service.table = taking_part;
 }
 
 // The index and the backends agree, whatever an agent was killed in the middle of.
@@ -57,7 +62,8 @@ void KernelPlane::adopt_services() {
     if (entry.key.port == 0 || index_.find(entry.key) != id) continue;
     const ServiceKey key = wire::service_key(entry.key);
     const auto scheduler = static_cast<Scheduler>(entry.scheduler);
-    applied_.emplace(key, ServiceEntry{key, entry.name, scheduler, {}});
+    applied_.emplace(
+        key, ServiceEntry{.key = key, .name = entry.name, .scheduler = scheduler, .open = true});
     scheduled_.emplace(key, Scheduled{id, scheduler, {}});
     service_ids_.take_at(id, 1);
     if (const auto region = region_of(entry); region.size > 0) {
@@ -84,7 +90,7 @@ void KernelPlane::adopt_backend(uint32_t id) {
   }
   const ServiceEntry* service = service_of(backend);
   if (service == nullptr) {
-    publish(backend.state, BACKEND_GONE);
+    disown(id);
     retired_.emplace(id, 0);
     return;
   }

@@ -20,6 +20,7 @@
 #include "loader/plane/attached.h"
 #include "loader/plane/map.h"
 #include "loader/plane/pins.h"
+#include "loader/state/words.h"
 #include "xlvs.skel.h"
 
 namespace xlvs::data_plane {
@@ -41,8 +42,6 @@ using Skeleton = std::unique_ptr<xlvs_bpf, DestroySkeleton>;
 xdp_attach_mode to_xdp(AttachMode mode) {
   return mode == AttachMode::native ? XDP_MODE_NATIVE : XDP_MODE_SKB;
 }
-
-const char* text(AttachMode mode) { return mode == AttachMode::native ? "native" : "generic"; }
 
 // libbpf and libxdp explain a failure on several lines before they return its number: those lines
 // go to the log at debug level, and errors are worded here.
@@ -123,7 +122,8 @@ std::string explain(int error, AttachMode mode) {
       return "another XDP program is attached and does not share; detach it first";
     case EOPNOTSUPP:
       return mode == AttachMode::native
-                 ? "its driver has no native XDP; '--mode generic' works everywhere, slower"
+                 ? "its driver has no native XDP; generic mode works everywhere, slower: "
+                   "\"mode\": \"generic\" in the configuration, --mode generic for attach"
                  : "the kernel has no generic XDP";
     case ERANGE:
       return "its MTU is larger than its driver takes with XDP";
@@ -180,7 +180,8 @@ Result<Attachment> attach_one(xdp_program* program, const std::string& interface
                               AttachMode mode) {
   const int error = xdp_program__attach(program, ifindex, to_xdp(mode), 0);
   if (error != 0) {
-    return Error{"attach to " + interface + " in " + text(mode) + " mode: " + explain(error, mode),
+    return Error{"attach to " + interface + " in " + std::string(word(mode)) +
+                     " mode: " + explain(error, mode),
                  error < 0 ? -error : error};
   }
   const Multiprog programs(xdp_multiprog__get_from_ifindex(ifindex));
@@ -289,6 +290,11 @@ Result<std::vector<Attachment>> attach(const std::string& pins,
   }
   const auto settings = MappedArray<struct settings>::open(pins::path(pins, pins::settings));
   if (!settings) return settings.error();
+  for (const auto& adopted : planned->adopted) {
+    if (adopted.mode == mode) continue;
+    notes.push_back(adopted.interface + " stays in " + std::string(word(adopted.mode)) +
+                    " mode: to change it, stop the agent, detach and attach again");
+  }
   attached.insert(attached.begin(), planned->adopted.begin(), planned->adopted.end());
   for (const auto& attachment : attached) {
     if (const auto known = introduce(*settings, attachment); !known) return known.error();

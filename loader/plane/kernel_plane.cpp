@@ -3,10 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/membarrier.h>
 #include <netinet/in.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -29,12 +26,6 @@ uint64_t jiffies(std::chrono::seconds duration) {
   clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
   const int64_t hertz = 1'000'000'000 / std::max<int64_t>(tick.tv_nsec, 1);
   return static_cast<uint64_t>(duration.count() * hertz);
-}
-
-std::vector<__u32> read_slots(const MappedArray<slot>& tables, table_region region) {
-  std::vector<__u32> slots;
-  for (uint32_t i = 0; i < region.size; ++i) slots.push_back(tables[region.offset + 1 + i].backend);
-  return slots;
 }
 
 uint64_t read_cursor(const MappedArray<slot>& tables, table_region region) {
@@ -67,13 +58,16 @@ Result<KernelPlane::Maps> KernelPlane::open_maps(const std::string& pins_folder)
 Result<std::unique_ptr<KernelPlane>> KernelPlane::open(const std::string& pins_folder) {
   auto maps = open_maps(pins_folder);
   if (!maps) return maps.error();
-  std::unique_ptr<KernelPlane> plane(new KernelPlane(std::move(*maps)));
+  auto grace = GracePeriod::make();
+  if (!grace) return grace.error();
+  std::unique_ptr<KernelPlane> plane(new KernelPlane(std::move(*maps), std::move(*grace)));
   plane->adopt();
   return plane;
 }
 
-KernelPlane::KernelPlane(Maps maps)
+KernelPlane::KernelPlane(Maps maps, GracePeriod grace)
     : maps_(std::move(maps)),
+      grace_(std::move(grace)),
       index_(maps_.endpoints.values()),
       service_ids_(maps_.services.size()),
       backend_ids_(maps_.backends.size()),
@@ -95,12 +89,15 @@ Result<void> KernelPlane::apply_one(const AddService& change) {
   wire::copy_text(change.key.text(), entry.vip);
   maps_.services[*id] = entry;
   scheduled_[change.key] = {*id, change.scheduler, {}};
-  applied_[change.key] = {change.key, change.name, change.scheduler, {}};
+  applied_[change.key] = {.key = change.key, .name = change.name, .scheduler = change.scheduler};
   return {};
 }
 
 Result<void> KernelPlane::apply_one(const OpenService& change) {
-  return enter(wire::service_key(change.key), scheduled_.at(change.key).id);
+  auto entered = enter(wire::service_key(change.key), scheduled_.at(change.key).id);
+  if (!entered) return entered.error().in("service " + applied_.at(change.key).name);
+  applied_.at(change.key).open = true;
+  return {};
 }
 
 Result<void> KernelPlane::apply_one(const RemoveService& change) {
@@ -111,7 +108,7 @@ Result<void> KernelPlane::apply_one(const RemoveService& change) {
   // What was draining ends with its service; it stays retired until its flows are gone.
   std::erase_if(draining_, [&](const auto& one) {
     if (one.first.first != change.key) return false;
-    publish(maps_.backends[one.second].state, BACKEND_GONE);
+    disown(one.second);
     return true;
   });
   scheduled_.erase(change.key);
@@ -138,7 +135,7 @@ Result<void> KernelPlane::apply_one(const PutBackend& change) {
   std::erase_if(service.backends,
                 [&](const BackendEntry& entry) { return entry.key == change.backend.key; });
   service.backends.push_back(change.backend);
-  sort_by_position(service);
+  sort_by_position(service.backends);
   return {};
 }
 
@@ -156,8 +153,8 @@ Result<uint32_t> KernelPlane::add_backend(const PutBackend& change) {
   const std::vector<::backend_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
   bpf_map_update_elem(maps_.connections.fd.get(), &*id, &none, BPF_ANY);
   bpf_map_update_elem(maps_.backend_counters.fd.get(), &*id, zero.data(), BPF_ANY);
-  maps_.backends[*id] = wire::to_wire(change.service, scheduled_.at(change.service).id,
-                                      change.backend, change.position);
+  maps_.backends[*id] =
+      wire::to_wire(change.service, scheduled_.at(change.service).id, change.backend);
   return id;
 }
 
@@ -165,7 +162,7 @@ void KernelPlane::change_backend(uint32_t id, const PutBackend& change) {
   ::backend& entry = maps_.backends[id];
   publish(entry.next_hop.word, wire::to_wire(change.backend.egress).word);
   publish(entry.weight, change.backend.weight);
-  publish(entry.position, change.position);
+  publish(entry.position, change.backend.position);
   publish(entry.service, scheduled_.at(change.service).id);
   publish(entry.state, wire::to_wire(change.backend.state));
 }
@@ -178,20 +175,38 @@ Result<void> KernelPlane::apply_one(const RemoveBackend& change) {
     std::erase_if(service->second.backends,
                   [&](const BackendEntry& entry) { return entry.key == change.backend; });
   }
-  publish(maps_.backends[id].state, change.with_flows ? BACKEND_GONE : BACKEND_DRAINING);
   retired_.emplace(id, 0);
-  if (!change.with_flows) draining_.emplace(path, id);
+  if (change.with_flows) {
+    disown(id);
+  } else {
+    publish(maps_.backends[id].state, BACKEND_DRAINING);
+    draining_.emplace(path, id);
+  }
   return {};
+}
+
+// It goes with its service, whose id may soon be another's.
+void KernelPlane::disown(uint32_t id) {
+  publish(maps_.backends[id].state, BACKEND_GONE);
+  publish(maps_.backends[id].service, 0U);
 }
 
 // ---- tables ----
 
-std::vector<tables::Candidate> KernelPlane::candidates(const SetTable& change) const {
+std::vector<tables::Candidate> KernelPlane::candidates(const ServiceKey& service,
+                                                       const std::vector<Member>& members) const {
   std::vector<tables::Candidate> list;
-  for (const auto& member : change.members) {
-    list.push_back({backend_ids_of_.at({change.service, member.key}), member.weight});
+  list.reserve(members.size());
+  for (const auto& member : members) {
+    list.push_back({backend_ids_of_.at({service, member.key}), member.weight});
   }
   return list;
+}
+
+std::vector<uint32_t> KernelPlane::read_slots(table_region region) const {
+  std::vector<uint32_t> slots(region.size);
+  for (uint32_t i = 0; i < region.size; ++i) slots[i] = maps_.tables[region.offset + 1 + i].backend;
+  return slots;
 }
 
 // The slots of the new table, which goes on where the old one is now.
@@ -199,9 +214,9 @@ std::vector<uint32_t> KernelPlane::next_table(const SetTable& change, Scheduled&
                                               uint32_t& level) {
   const ::service& entry = maps_.services[scheduled.id];
   const auto region = region_of(entry);
-  const auto before = read_slots(maps_.tables, region);
+  const auto before = read_slots(region);
   const uint64_t cursor = before.empty() ? 0 : read_cursor(maps_.tables, region);
-  const auto list = candidates(change);
+  const auto list = candidates(change.service, change.members);
   if (change.scheduler == Scheduler::rr) {
     const uint32_t last = cursor == 0 ? 0 : before[(cursor - 1) % before.size()];
     return tables::rr(list, last, before);
@@ -254,10 +269,11 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   entry.scheduler = static_cast<enum scheduler>(change.scheduler);
   wire::copy_text(change.name, entry.name);
   scheduled.scheduler = change.scheduler;
-  scheduled.list = candidates(change);
+  scheduled.list = candidates(change.service, change.members);
   ServiceEntry& applied = applied_.at(change.service);
   applied.name = change.name;
   applied.scheduler = change.scheduler;
+  applied.table = change.members;
   return {};
 }
 
@@ -265,8 +281,9 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
 
 Result<void> KernelPlane::enter(const endpoint_key& key, uint32_t id) {
   auto entered = index_.insert(key, id);
-  if (!entered && index_.has_erased() && wait_for_grace()) entered = index_.insert(key, id);
-  return entered;
+  if (entered || !index_.has_erased()) return entered;
+  if (auto passed = wait_for_grace(); !passed) return passed;
+  return index_.insert(key, id);
 }
 
 Result<void> KernelPlane::open_replies(const BackendEntry& entry, Protocol protocol) {
@@ -326,24 +343,23 @@ void KernelPlane::free_backend(uint32_t id) {
 
 Result<uint32_t> KernelPlane::take(Regions& regions, uint32_t count, const char* what) {
   auto taken = regions.take(count);
-  if (!taken && regions.has_released() && wait_for_grace()) taken = regions.take(count);
+  if (!taken && regions.has_released()) {
+    if (const auto passed = wait_for_grace(); !passed) return passed.error();
+    taken = regions.take(count);
+  }
   if (taken) return *taken;
   return Error{std::string("no room left in ") + what + ": raise tables." + what +
                    " and start the data plane anew",
                ENOSPC};
 }
 
-bool KernelPlane::wait_for_grace() {
-  // All CPUs have left the program runs that may have seen what was released (rcu).
-  if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) {
-    spdlog::error("{}", Error::from_errno("membarrier (refused under nohz_full)").message);
-    return false;
-  }
+Result<void> KernelPlane::wait_for_grace() {
+  if (auto passed = grace_.wait(); !passed) return passed;
   service_ids_.settle();
   backend_ids_.settle();
   slots_.settle();
   index_.settle();
-  return true;
+  return {};
 }
 
 // ---- settings ----

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bpf/types.h"
+#include "loader/plane/grace_period.h"
 #include "loader/plane/index.h"
 #include "loader/plane/map.h"
 #include "loader/plane/plane.h"
@@ -57,14 +58,14 @@ class KernelPlane final : public Plane {
     std::vector<tables::Candidate> list;
   };
 
-  explicit KernelPlane(Maps maps);
+  KernelPlane(Maps maps, GracePeriod grace);
   static Result<Maps> open_maps(const std::string& pins);
 
   void adopt();
   void adopt_services();
   void adopt_backend(uint32_t id);
+  void adopt_table(ServiceEntry& service);
   void adopt_replies();
-  void sort_by_position(ServiceEntry& service) const;
   [[nodiscard]] const ServiceEntry* service_of(const ::backend& backend) const;
 
   Result<void> apply_one(const AddService& change);
@@ -75,8 +76,11 @@ class KernelPlane final : public Plane {
   Result<void> apply_one(const RemoveService& change);
 
   Result<uint32_t> add_backend(const PutBackend& change);
+  void disown(uint32_t id);
   void change_backend(uint32_t id, const PutBackend& change);
-  [[nodiscard]] std::vector<tables::Candidate> candidates(const SetTable& change) const;
+  [[nodiscard]] std::vector<tables::Candidate> candidates(const ServiceKey& service,
+                                                          const std::vector<Member>& members) const;
+  [[nodiscard]] std::vector<uint32_t> read_slots(table_region region) const;
   std::vector<uint32_t> next_table(const SetTable& change, Scheduled& scheduled, uint32_t& level);
   Result<table_region> write_table(const std::vector<uint32_t>& slots);
   void publish_table(uint32_t service, table_region region);
@@ -90,10 +94,10 @@ class KernelPlane final : public Plane {
 
   // Takes entries, after a grace period if only released ones are left.
   Result<uint32_t> take(Regions& regions, uint32_t count, const char* what);
-  // False where the kernel does not tell when one has passed: nothing is handed out again then.
-  bool wait_for_grace();
+  Result<void> wait_for_grace();
 
   Maps maps_;
+  GracePeriod grace_;
   Index index_;
   Regions service_ids_;
   Regions backend_ids_;

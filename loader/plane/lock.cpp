@@ -5,8 +5,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 namespace xlvs {
 
@@ -38,11 +40,22 @@ std::string holder(int folder) {
 Result<Lock> Lock::take(const std::string& folder) {
   Fd fd{open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!fd) return Error::from_errno("open " + folder);
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  // Whoever only asks whether it is held holds it himself for a moment.
+  int taken = flock(fd.get(), LOCK_EX | LOCK_NB);
+  for (int i = 0; taken != 0 && errno == EWOULDBLOCK && i < 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    taken = flock(fd.get(), LOCK_EX | LOCK_NB);
+  }
+  if (taken != 0) {
     if (errno != EWOULDBLOCK) return Error::from_errno("lock " + folder);
     return Error{"another agent runs already: " + holder(fd.get()) + " holds " + folder, EBUSY};
   }
   return Lock(std::move(fd));
+}
+
+bool Lock::is_held(const std::string& folder) {
+  const Fd fd{open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  return fd && flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 }  // namespace xlvs

@@ -14,6 +14,8 @@ class Lock {
  public:
   // Fails if another process holds it, and says which.
   static Result<Lock> take(const std::string& folder);
+  // Does an agent run?
+  static bool is_held(const std::string& folder);
 
  private:
   explicit Lock(Fd folder) : folder_(std::move(folder)) {}

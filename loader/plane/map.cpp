@@ -2,9 +2,12 @@
 #include "loader/plane/map.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <sys/mman.h>
 
 #include <utility>
+
+#include "loader/plane/pins.h"
 
 namespace xlvs {
 
@@ -23,6 +26,22 @@ Result<Map> open_pinned_map(const std::string& path, uint32_t value_size) {
                  EINVAL};
   }
   return Map{std::move(fd), info.id, info.max_entries, info.value_size};
+}
+
+Result<void> share_pinned_maps(bpf_object* object, const std::string& folder) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    const std::string name = pins::name_of(bpf_map__name(map));
+    // Another section of the object's variables; bpffs has no names with dots.
+    if (name.find('.') != std::string::npos) continue;
+    const auto pinned = open_pinned_map(pins::path(folder, name.c_str()), bpf_map__value_size(map));
+    if (!pinned && pinned.error().code == ENOENT) continue;
+    if (!pinned) return pinned.error();
+    if (const int error = bpf_map__reuse_fd(map, pinned->fd.get())) {
+      return Error::from_code("share map " + name, error);
+    }
+  }
+  return {};
 }
 
 Result<Mapping> Mapping::of(const Map& map) {

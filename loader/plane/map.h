@@ -8,6 +8,9 @@
 #include "loader/base/fd.h"
 #include "loader/base/result.h"
 
+struct bpf_map;
+struct bpf_object;
+
 namespace xlvs {
 
 // An open BPF map.
@@ -21,6 +24,10 @@ struct Map {
 // A pinned map; fails if it is not there, or if its values are not of `value_size` bytes (0: any),
 // as when another version of xlvs made it.
 Result<Map> open_pinned_map(const std::string& path, uint32_t value_size = 0);
+
+// Makes each map of the unloaded object that is pinned in the folder the pinned one, also those of
+// maps.h that the object does not use. The others stay its own.
+Result<void> share_pinned_maps(bpf_object* object, const std::string& folder);
 
 // The bytes of an ARRAY map made with BPF_F_MMAPABLE, shared with the kernel.
 class Mapping {

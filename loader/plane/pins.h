@@ -8,6 +8,12 @@
 // The names that bpf/maps.h's maps are pinned under.
 namespace xlvs::pins {
 
+// Of a map's name in an object: a variable's section ".data.settings" is pinned as "settings".
+inline std::string name_of(const std::string& map) {
+  const std::string section = ".data.";
+  return map.starts_with(section) ? map.substr(section.size()) : map;
+}
+
 inline std::string path(const std::string& folder, const char* map) { return folder + "/" + map; }
 
 constexpr const char* endpoints = "endpoints";

@@ -3,11 +3,8 @@
 
 #include <bpf/bpf.h>
 
-#include <array>
-
 #include "expire.skel.h"
 #include "loader/plane/map.h"
-#include "loader/plane/pins.h"
 
 namespace xlvs {
 
@@ -17,28 +14,8 @@ Result<Sweeper> Sweeper::load(const std::string& pins) {
   Skeleton skeleton(expire_bpf__open());
   if (!skeleton) return Error::from_errno("open the embedded expiry program");
   auto& maps = skeleton->maps;
-  uint32_t backends = 0;
-  // All maps of maps.h are in the object, also those it does not use: each is the pinned one.
-  const std::array<std::pair<bpf_map*, const char*>, 11> shared{
-      {{maps.endpoints, pins::endpoints},
-       {maps.services, pins::services},
-       {maps.tables, pins::tables},
-       {maps.backends, pins::backends},
-       {maps.data_settings, pins::settings},
-       {maps.flows, pins::flows},
-       {maps.pending, pins::pending},
-       {maps.connections, pins::connections},
-       {maps.backend_counters, pins::backend_counters},
-       {maps.verdicts, pins::verdicts},
-       {maps.events, pins::events}}};
-  for (const auto& [map, name] : shared) {
-    const auto pinned = open_pinned_map(pins::path(pins, name), bpf_map__value_size(map));
-    if (!pinned) return pinned.error();
-    if (map == maps.connections) backends = pinned->size;
-    if (const int error = bpf_map__reuse_fd(map, pinned->fd.get())) {
-      return Error::from_code(std::string("share map ") + name, error);
-    }
-  }
+  if (const auto shared = share_pinned_maps(skeleton->obj, pins); !shared) return shared.error();
+  const uint32_t backends = bpf_map__max_entries(maps.connections);
   bpf_map__set_max_entries(maps.recount, backends);
   bpf_map__set_max_entries(maps.before, backends);
   if (const int error = expire_bpf__load(skeleton.get())) {

@@ -29,19 +29,16 @@ class Failures {
  public:
   void add(const Result<void>& result) {
     if (result) return;
-    spdlog::error("{}", result.error().message);
-    if (!first_) first_ = result.error();
-    ++count_;
+    if (all_) {
+      all_->message += "; " + result.error().message;
+    } else {
+      all_ = result.error();
+    }
   }
-  [[nodiscard]] Result<void> result() const {
-    if (!first_) return {};
-    if (count_ == 1) return *first_;
-    return Error{first_->message + " (and " + std::to_string(count_ - 1) + " more)", first_->code};
-  }
+  [[nodiscard]] Result<void> result() const { return all_ ? Result<void>(*all_) : Result<void>(); }
 
  private:
-  std::optional<Error> first_;
-  int count_ = 0;
+  std::optional<Error> all_;
 };
 
 }  // namespace

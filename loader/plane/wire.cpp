@@ -73,8 +73,7 @@ backend_state to_wire(BackendState state) {
   return BACKEND_UNKNOWN;
 }
 
-::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry,
-                  uint32_t position) {
+::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry) {
   ::backend out{};
   out.next_hop = to_wire(entry.egress);
   out.ip = to_wire(entry.key.endpoint.address);
@@ -85,7 +84,7 @@ backend_state to_wire(BackendState state) {
   out.fallback = entry.key.fallback ? 1 : 0;
   out.weight = entry.weight;
   out.service = service_id;
-  out.position = position;
+  out.position = entry.position;
   copy_text(entry.key.endpoint.text(), out.address);
   return out;
 }
@@ -96,7 +95,8 @@ BackendEntry from_wire(const ::backend& value) {
                       value.fallback != 0},
                      value.weight,
                      BackendState::unknown,
-                     from_wire(value.next_hop)};
+                     from_wire(value.next_hop),
+                     value.position};
   switch (value.state) {
     case BACKEND_UP:
       entry.state = BackendState::up;

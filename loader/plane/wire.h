@@ -26,8 +26,7 @@ std::optional<Egress> from_wire(const next_hop& hop);
 
 backend_state to_wire(BackendState state);
 
-::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry,
-                  uint32_t position);
+::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry);
 BackendEntry from_wire(const ::backend& value);
 
 }  // namespace xlvs::wire

@@ -37,7 +37,8 @@ size_t rank(const BackendEntry& entry, const ServiceEntry* previous) {
 
 ServiceEntry entry_of(const Service& service, const Observe& observe,
                       const ServiceEntry* previous) {
-  ServiceEntry entry{{service.vip, service.protocol}, service.name, service.scheduler, {}};
+  ServiceEntry entry{
+      .key = {service.vip, service.protocol}, .name = service.name, .scheduler = service.scheduler};
   for (const auto& backend : service.backends) {
     entry.backends.push_back(entry_of(service, backend, false, observe));
   }
@@ -48,7 +49,7 @@ ServiceEntry entry_of(const Service& service, const Observe& observe,
                    [&](const BackendEntry& a, const BackendEntry& b) {
                      return rank(a, previous) < rank(b, previous);
                    });
-  return entry;
+  return whole(std::move(entry));
 }
 
 }  // namespace

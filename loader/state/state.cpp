@@ -3,16 +3,22 @@
 
 #include <algorithm>
 
+#include "loader/state/words.h"
+
 namespace xlvs {
 
-std::string ServiceKey::text() const {
-  return (protocol == Protocol::tcp ? "tcp " : "udp ") + vip.text();
-}
+std::string ServiceKey::text() const { return std::string(word(protocol)) + " " + vip.text(); }
 
 const BackendEntry* ServiceEntry::find(const BackendKey& wanted) const {
   const auto found = std::find_if(backends.begin(), backends.end(),
                                   [&](const BackendEntry& entry) { return entry.key == wanted; });
   return found == backends.end() ? nullptr : &*found;
+}
+
+void sort_by_position(std::vector<BackendEntry>& backends) {
+  std::stable_sort(
+      backends.begin(), backends.end(),
+      [](const BackendEntry& a, const BackendEntry& b) { return a.position < b.position; });
 }
 
 std::vector<Member> members(const ServiceEntry& service) {
@@ -27,6 +33,26 @@ std::vector<Member> members(const ServiceEntry& service) {
     list.push_back({entry->key, serves ? entry->weight : 0});
   }
   return list;
+}
+
+ServiceEntry whole(ServiceEntry service) {
+  uint32_t position = 0;
+  for (auto& backend : service.backends) backend.position = position++;
+  service.table = members(service);
+  service.open = true;
+  return service;
+}
+
+const ServiceKey& service_of(const Change& change) {
+  return std::visit(
+      [](const auto& one) -> const ServiceKey& {
+        if constexpr (requires { one.service; }) {
+          return one.service;
+        } else {
+          return one.key;
+        }
+      },
+      change);
 }
 
 }  // namespace xlvs

@@ -53,23 +53,11 @@ struct BackendEntry {
   uint32_t weight = 1;
   BackendState state = BackendState::unknown;
   std::optional<Egress> egress;  // none: unresolved, or not needed (local)
+  uint32_t position = 0;         // in the service's order
 
   [[nodiscard]] bool can_serve() const { return state == BackendState::up && weight > 0; }
   bool operator==(const BackendEntry&) const = default;
 };
-
-struct ServiceEntry {
-  ServiceKey key;
-  std::string name;
-  Scheduler scheduler = Scheduler::wrr;
-  // In the order they came in, those that are gone last. IPVS's list is the reverse of it.
-  std::vector<BackendEntry> backends;
-
-  [[nodiscard]] const BackendEntry* find(const BackendKey& wanted) const;
-  bool operator==(const ServiceEntry&) const = default;
-};
-
-using State = std::map<ServiceKey, ServiceEntry>;
 
 // One who takes part in scheduling, in the order of IPVS's list (the last to come is first).
 struct Member {
@@ -79,8 +67,28 @@ struct Member {
   bool operator==(const Member&) const = default;
 };
 
+struct ServiceEntry {
+  ServiceKey key;
+  std::string name;
+  Scheduler scheduler = Scheduler::wrr;
+  // By position: in the order they came in, those that are gone last. IPVS's list is the reverse.
+  std::vector<BackendEntry> backends;
+  // Whom its table was made from; nothing: there is none, or it is not what it should be.
+  std::optional<std::vector<Member>> table;
+  bool open = false;  // packets reach it
+
+  [[nodiscard]] const BackendEntry* find(const BackendKey& wanted) const;
+  bool operator==(const ServiceEntry&) const = default;
+};
+
+using State = std::map<ServiceKey, ServiceEntry>;
+
+void sort_by_position(std::vector<BackendEntry>& backends);
 // Who new flows of the service are given to: the backends, or the fallback where none can serve.
 std::vector<Member> members(const ServiceEntry& service);
+// The service as it should be with these backends in this order: open, with the table that follows
+// from them.
+ServiceEntry whole(ServiceEntry service);
 
 // ---- one step between two states; between any two of them every service is whole ----
 
@@ -93,7 +101,6 @@ struct AddService {  // known to the plane, not yet reachable
 struct PutBackend {  // add it or change it
   ServiceKey service;
   BackendEntry backend;
-  uint32_t position = 0;  // in the service's order
   bool operator==(const PutBackend&) const = default;
 };
 struct SetTable {
@@ -120,5 +127,8 @@ struct RemoveService {
 
 using Change =
     std::variant<AddService, PutBackend, SetTable, OpenService, RemoveBackend, RemoveService>;
+
+// The service that a change is about.
+const ServiceKey& service_of(const Change& change);
 
 }  // namespace xlvs

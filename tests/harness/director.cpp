@@ -182,6 +182,10 @@ void Director::put_pending(const flow_key& key, const flow& record) {
   update("pending", &key, &record);
 }
 
+void Director::evict_pending(const flow_key& key) {
+  if (bpf_map_delete_elem(programs_.map("pending"), &key) != 0) std::abort();
+}
+
 void Director::age(const flow_key& key, uint32_t jiffies) {
   for (const char* map : {"flows", "pending"}) {
     flow record{};

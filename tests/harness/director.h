@@ -64,6 +64,8 @@ class Director {
   [[nodiscard]] std::optional<flow> pending(const flow_key& key) const;
   void put_confirmed(const flow_key& key, const flow& record);
   void put_pending(const flow_key& key, const flow& record);
+  // As an LRU map evicts: without a word.
+  void evict_pending(const flow_key& key);
   // Makes a record look as if its last packet had come so many jiffies earlier.
   void age(const flow_key& key, uint32_t jiffies);
   [[nodiscard]] connections open(uint32_t backend) const;

@@ -158,6 +158,17 @@ TEST_F(VipsTest, move_to_another_interface) {
   EXPECT_THAT(output("ip -o addr show dev eth1"), HasSubstr("2001:db8::100/128"));
 }
 
+// IPv6 addresses go with their link, without a word of the kernel's.
+TEST_F(VipsTest, are_there_again_after_their_link_was_down) {
+  set({v4_, v6_});
+  sh("ip link set eth0 down");
+  EXPECT_THAT(addresses(), Not(HasSubstr("2001:db8::100/128")));
+  sh("ip link set eth0 up");
+  set({v4_, v6_});
+  EXPECT_THAT(addresses(), HasSubstr("192.0.2.100/32"));
+  EXPECT_THAT(addresses(), HasSubstr("2001:db8::100/128"));
+}
+
 TEST_F(VipsTest, are_never_the_source_of_own_ipv6_connections) {
   sh("ip addr del 2001:db8::1/64 dev eth0 && ip addr add 2001:db8:0:1::1/64 dev eth0 nodad");
   sh("ip route add 2001:db8::/64 dev eth0");

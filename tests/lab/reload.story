@@ -50,11 +50,13 @@ equal "5 to 1, of 12 requests backend2 has" "$(count 2 "$found")" 10
 before=$(logged_times 'taken: 2 services')
 kill -HUP "$agent"
 await "the agent's word" not has_times "$before" 'taken: 2 services'
+check "what has changed was said" logged \
+  "service web: backend $backend2:80, weight 4 -> 5"
 check "SIGHUP, the same file: $(agent_log | tail -n 1 | cut -d ' ' -f 3-)" \
   has_times $((before + 1)) 'taken: 2 services'
 jq '.services |= [.[0]]' "$configuration" >"$work/next"
 by_rename "$work/next"
-await "one service to go" logged 'taken: 1 services'
+await "one service to go" logged 'taken: 1 service$'
 equal "a service is gone: services" "$(xlvs list --json | jq '.services | length')" 1
 equal "and so is its vip, a request" "$(ask "http://[$vip6]/" 1 | sequence)" x
 configure dr "$small | .services[0].backends[0].weight = 5"

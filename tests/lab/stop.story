@@ -32,6 +32,8 @@ start_agent
 await_state up "$backend1" "$backend2"
 equal "requests" "$(ask "http://$vip/" 3 | sequence)" "1 2 2"
 pid=$agent
+xlvs_says 1 "process $pid holds .*; stop it first" "detach while the agent runs" detach
+equal "the agent has noticed nothing, requests" "$(ask "http://$vip/" 3 | sequence)" "1 2 2"
 status=0
 end_agent TERM || status=$?
 equal "the agent's exit status" "$status" 0
@@ -106,13 +108,16 @@ equal "the client gets the director's page" "$(ask http://172.16.192.168/ 1)" "f
 equal "and by IPv6" "$(ask 'http://[fd00:172:16::168]/' 1)" "fallback page"
 within "packets that passed since no service has their address" "$(verdict PASS_NO_SERVICE)" 8 1000
 xlvs_says 0 'eth0: detached' "detach" detach eth0
-xlvs_says 0 'xlvs is not attached' "detach again" detach eth0
+xlvs_says 1 'it is not attached to eth0' "detach again" detach eth0
+xlvs_says 0 'xlvs is not attached' "detach from all" detach
 nothing "after detach"
 xlvs_says 1 'not loaded' "list" list
 
 title "An agent adopts what attach has made, generic mode"
 xlvs_says 0 'eth0: attached in generic mode' "attach --mode generic" attach --mode generic eth0
-xlvs_says 0 'eth0: already attached in generic mode' "attach again" attach eth0
+xlvs_says 1 'eth0 stays in generic mode' "attach in native mode" attach eth0
+xlvs_says 0 'eth0: already attached in generic mode' "attach again" attach --mode generic eth0
+xlvs_says 0 'no agent runs' "list" list
 configure dr '.mode = "generic"'
 start_agent
 await_state up "$backend1" "$backend2" "$backend1_6" "$backend2_6"

@@ -321,14 +321,15 @@ TEST_P(SmallFlows, FullMeansPending) {
   EXPECT_EQ(director.open(id(dr_port)), (connections{.active = 2}));
 }
 
-TEST_P(SmallFlows, FullKeepsNoHalfOfNat) {
+TEST_P(SmallFlows, FullLeavesTheWayBackPending) {
   establish(dr_port, 1);
   establish(nat_port);  // room for one of two records
 
-  EXPECT_FALSE(director.confirmed(key(nat_port)));
+  EXPECT_TRUE(director.confirmed(key(nat_port)));
+  EXPECT_FALSE(director.pending(key(nat_port)));
   EXPECT_FALSE(director.confirmed(reply_key()));
-  EXPECT_TRUE(director.pending(key(nat_port)));
   EXPECT_TRUE(director.pending(reply_key()));
+  EXPECT_EQ(director.open(id(nat_port)), one_active);
   EXPECT_EQ(director
                 .run(wire.from_nat_backend() /
                      TCP{.sport = nat_backend_port, .dport = client_port, .ack = true})
@@ -355,6 +356,34 @@ TEST_P(Flows, FloodOfOpeningsTouchesNothingEstablished) {
   EXPECT_EQ(number_of(send(TCP{.dport = pair_port, .ack = true})), first);
   EXPECT_EQ(state_of(director.confirmed(key(pair_port))), FLOW_ESTABLISHED);
   EXPECT_EQ(director.open(pair[0]), one_active);
+}
+
+TEST_P(Flows, RepeatedSynBringsAnEvictedWayBackAgain) {
+  send(TCP{.dport = nat_port, .syn = true});
+  director.evict_pending(reply_key());
+  EXPECT_EQ(send(TCP{.dport = nat_port, .syn = true}).verdict, FORWARD_NAT);
+
+  EXPECT_TRUE(director.pending(reply_key()));
+  EXPECT_EQ(director.open(id(nat_port)), one_pending);
+  EXPECT_EQ(director
+                .run(wire.from_nat_backend() /
+                     TCP{.sport = nat_backend_port, .dport = client_port, .syn = true, .ack = true})
+                .verdict,
+            FORWARD_REPLY);
+}
+
+// A reply's record that a race has left: its flow has been given to another backend since.
+TEST_P(Flows, OtherBackendsFinDoesNotEndIt) {
+  establish(nat_port);
+  auto record = director.confirmed(reply_key());
+  ASSERT_TRUE(record);
+  record->backend = id(nat_port) + 1;
+  director.put_confirmed(reply_key(), *record);
+  director.run(wire.from_nat_backend() /
+               TCP{.sport = nat_backend_port, .dport = client_port, .fin = true, .ack = true});
+
+  EXPECT_EQ(state_of(director.confirmed(key(nat_port))), FLOW_ESTABLISHED);
+  EXPECT_EQ(director.open(id(nat_port)), one_active);
 }
 
 TEST_P(Flows, RefusalsAreLimited) {

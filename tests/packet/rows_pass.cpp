@@ -152,6 +152,9 @@ void add_malformed(std::vector<Row>& rows) {
   add("v6 jumbogram",
       Ethernet{} / IPv6{.payload_length = 0} / HopByHop{.options = {0xc2, 4, 0, 1, 0, 0}} / syn);
   add("v6 payload length of all ones", Ethernet{} / IPv6{.payload_length = 0xffff} / syn);
+  // To the tables such an address is the IPv4 one.
+  add("v6 to a mapped vip", Ethernet{} / IPv6{.daddr = vip_of(Family::v4)} / syn);
+  add("v6 from a mapped address", Ethernet{} / IPv6{.saddr = client_of(Family::v4)} / syn);
   add("v6 tcp cut short", whole6, 14 + 40 + 19);
   add("v6 extension header cut short", v6.to_vip() / HopByHop{} / syn, 14 + 40 + 7);
   add("v6 extension header over the end", v6.to_vip() / HopByHop{.length = 255} / syn);

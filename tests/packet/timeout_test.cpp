@@ -191,6 +191,21 @@ TEST_P(NatTimeouts, ReplyWithoutItsFlowIsSwept) {
   EXPECT_TRUE(director.confirmed(reply));
 }
 
+TEST_P(NatTimeouts, ReplyOfABackendThatLostTheFlowIsSwept) {
+  director.run(wire.to_vip() / TCP{.dport = nat_port, .rst = true});
+  auto record = director.confirmed(reply);
+  ASSERT_TRUE(record);
+  flow_key loser = reply;
+  loser.server_port = 7;
+  ++record->backend;
+  director.put_confirmed(loser, *record);
+  director.age(loser, established_timeout);
+  director.expire();
+
+  EXPECT_FALSE(director.confirmed(loser));
+  EXPECT_TRUE(director.confirmed(reply));
+}
+
 TEST(Sweep, EndsFlowsOfABackendThatIsGone) {
   Cluster cluster;
   const uint32_t id = cluster.backend_id(Family::v4, tcp, dr_port);

@@ -22,7 +22,10 @@ BackendEntry entry(const char* address, BackendState state = BackendState::up,
 }
 
 State state(std::vector<BackendEntry> backends) {
-  return {{web, {web, "web", Scheduler::rr, std::move(backends)}}};
+  return {{web, whole({.key = web,
+                       .name = "web",
+                       .scheduler = Scheduler::rr,
+                       .backends = std::move(backends)})}};
 }
 
 // The changes as short words, in their order.
@@ -96,8 +99,20 @@ TEST(Diff, writes_a_new_neighbour_without_a_new_table) {
   EXPECT_THAT(words(diff(state({entry("10.0.0.1")}), state({moved}))), ElementsAre("put 10.0.0.1"));
 }
 
+TEST(Diff, tries_again_what_failed) {
+  const State wanted = state({entry("10.0.0.1")});
+  State applied = wanted;
+  applied.at(web).open = false;
+  EXPECT_THAT(words(diff(applied, wanted)), ElementsAre("open"));
+  applied.at(web).table.reset();
+  EXPECT_THAT(words(diff(applied, wanted)), ElementsAre("table 10.0.0.1=1", "open"));
+  applied.at(web).backends.clear();
+  EXPECT_THAT(words(diff(applied, wanted)),
+              ElementsAre("put 10.0.0.1", "table 10.0.0.1=1", "open"));
+}
+
 TEST(Members, are_the_fallback_when_nobody_else_can_serve) {
-  ServiceEntry service{web, "web", Scheduler::rr, {entry("10.0.0.1", BackendState::down)}};
+  ServiceEntry service{.key = web, .backends = {entry("10.0.0.1", BackendState::down)}};
   BackendEntry sorry{key("127.0.0.1", true), 1, BackendState::up, {}};
   service.backends.push_back(sorry);
   EXPECT_THAT(members(service), ElementsAre(Member{sorry.key, 1}, Member{key("10.0.0.1"), 0}));

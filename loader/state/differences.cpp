@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "loader/state/differences.h"
+
+#include <algorithm>
+
+#include "loader/state/words.h"
+
+namespace xlvs {
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+std::string arrow(const std::string& before, const std::string& after) {
+  return before + " -> " + after;
+}
+
+std::string arrow(std::string_view before, std::string_view after) {
+  return arrow(std::string(before), std::string(after));
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string key_of(const Service& service) {
+  return std::string(word(service.protocol)) + " " + service.vip.text();
+}
+
+// The service of the same address, the backend of the same address and forwarding: what packets
+// know them by.
+const Service* find(const std::vector<Service>& services, const Service& wanted) {
+  const auto found = std::find_if(services.begin(), services.end(), [&](const Service& one) {
+    return one.vip == wanted.vip && one.protocol == wanted.protocol;
+  });
+  return found == services.end() ? nullptr : &*found;
+}
+
+const Backend* find(const std::vector<Backend>& backends, const Backend& wanted) {
+  const auto found = std::find_if(backends.begin(), backends.end(), [&](const Backend& one) {
+    return one.endpoint == wanted.endpoint && one.forwarding == wanted.forwarding;
+  });
+  return found == backends.end() ? nullptr : &*found;
+}
+
+std::string fallback_of(const Service& service) {
+  return service.fallback ? service.fallback->endpoint.text() : "none";
+}
+
+void compare(const std::string& where, const Backend& before, const Backend& after, Lines& lines) {
+  const std::string name = where + "backend " + after.endpoint.text();
+  if (before.weight != after.weight) {
+    lines.push_back(name + ", weight " +
+                    arrow(std::to_string(before.weight), std::to_string(after.weight)));
+  }
+  if (before.check != after.check) lines.push_back(name + ", its check has changed");
+}
+
+void compare(const Service& before, const Service& after, Lines& lines) {
+  const std::string where = "service " + after.name + ": ";
+  if (before.name != after.name) lines.push_back(where + "its name was " + before.name);
+  if (before.scheduler != after.scheduler) {
+    lines.push_back(where + "scheduler " + arrow(word(before.scheduler), word(after.scheduler)));
+  }
+  if (before.on_failure != after.on_failure) {
+    lines.push_back(where + "on_failure " +
+                    arrow(words::find(words::on_failures, before.on_failure),
+                          words::find(words::on_failures, after.on_failure)));
+  }
+  for (const auto& backend : before.backends) {
+    if (find(after.backends, backend) == nullptr) {
+      lines.push_back(where + "backend " + backend.endpoint.text() + " (" +
+                      std::string(word(backend.forwarding)) + ") removed, its connections go on");
+    }
+  }
+  for (const auto& backend : after.backends) {
+    if (const Backend* old = find(before.backends, backend)) {
+      compare(where, *old, backend, lines);
+    } else {
+      lines.push_back(where + "backend " + backend.endpoint.text() + " (" +
+                      std::string(word(backend.forwarding)) + ", weight " +
+                      std::to_string(backend.weight) + ") added");
+    }
+  }
+  if (before.fallback != after.fallback) {
+    lines.push_back(where + "fallback " + arrow(fallback_of(before), fallback_of(after)));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const Configuration& before, const Configuration& after) {
+  Lines lines;
+  if (before.interfaces != after.interfaces) {
+    lines.push_back("interfaces " + arrow(join(before.interfaces), join(after.interfaces)));
+  }
+  if (before.mode != after.mode) {
+    lines.push_back("mode " + arrow(word(before.mode), word(after.mode)));
+  }
+  if (before.manage_vips != after.manage_vips) {
+    lines.push_back(std::string("manage_vips ") +
+                    (after.manage_vips ? "false -> true" : "true -> false"));
+  }
+  if (before.on_stop != after.on_stop) {
+    lines.push_back("on_stop " + arrow(words::find(words::on_stops, before.on_stop),
+                                       words::find(words::on_stops, after.on_stop)));
+  }
+  if (before.timeouts != after.timeouts) lines.emplace_back("timeouts have changed");
+  if (before.tables != after.tables) lines.emplace_back("tables have changed");
+  if (before.refusals_per_second != after.refusals_per_second) {
+    lines.push_back("refusals_per_second " + arrow(std::to_string(before.refusals_per_second),
+                                                   std::to_string(after.refusals_per_second)));
+  }
+  for (const auto& service : before.services) {
+    if (find(after.services, service) == nullptr) {
+      lines.push_back("service " + service.name + " (" + key_of(service) +
+                      ") removed with its connections");
+    }
+  }
+  for (const auto& service : after.services) {
+    if (const Service* old = find(before.services, service)) {
+      compare(*old, service, lines);
+    } else {
+      lines.push_back("service " + service.name + " (" + key_of(service) + ", " +
+                      counted(service.backends.size(), "backend") + ") added");
+    }
+  }
+  return lines;
+}
+
+}  // namespace xlvs
