@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "health/curl_multi.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <new>
 #include <utility>
 
 namespace xlvs::health {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 
 namespace {
 
@@ -30,15 +33,16 @@ void set(CURLM* multi, CURLMoption option, Value value) {
 
 }  // namespace
 
-// A socket of curl's and what curl wants to know of it. It outlives `multi` in the handlers that
-// are still under way, so these look at `wanted` first, which is then 0.
+// What curl wants to know of a socket of its own, asked of a duplicate that Asio may close. It
+// outlives `multi` in the handlers that are still under way, so these look at `wanted` first, which
+// is then 0.
 struct CurlMulti::Socket {
-  Socket(CurlMulti& owner, const asio::any_io_executor& executor)
-      : multi(&owner), socket(executor) {}
+  Socket(CurlMulti& owner, const asio::any_io_executor& executor, curl_socket_t of, int duplicate)
+      : multi(&owner), fd(of), descriptor(executor, duplicate) {}
 
   CurlMulti* multi;
-  tcp::socket socket;
-  curl_socket_t fd = CURL_SOCKET_BAD;
+  curl_socket_t fd;
+  asio::posix::stream_descriptor descriptor;
   int wanted = 0;  // CURL_POLL_IN | CURL_POLL_OUT
   int awaited = 0;
 };
@@ -59,46 +63,50 @@ CurlMulti::~CurlMulti() {
   for (const auto& [fd, socket] : sockets_) socket->wanted = 0;
 }
 
-curl_socket_t CurlMulti::open(const curl_sockaddr& to, int& error_code) {
-  auto socket = std::make_shared<Socket>(*this, executor_);
-  boost::system::error_code error;
-  socket->socket.open(to.family == AF_INET ? tcp::v4() : tcp::v6(), error);
-  if (error) {
-    error_code = error.value();
-    return CURL_SOCKET_BAD;
-  }
-  socket->fd = socket->socket.native_handle();
-  sockets_.emplace(socket->fd, socket);
-  return socket->fd;
-}
-
-int CurlMulti::on_close(void* self, curl_socket_t fd) noexcept {
-  auto& sockets = static_cast<CurlMulti*>(self)->sockets_;
-  const auto found = sockets.find(fd);
-  if (found == sockets.end()) return 1;
-  found->second->wanted = 0;
-  boost::system::error_code ignored;
-  found->second->socket.close(ignored);
-  sockets.erase(found);
-  return 0;
-}
-
-int CurlMulti::on_interest(CURL* /*easy*/, curl_socket_t fd, int what, void* self,
+int CurlMulti::on_interest(CURL* easy, curl_socket_t fd, int what, void* self,
                            void* /*unused*/) noexcept {
   auto& multi = *static_cast<CurlMulti*>(self);
-  const auto found = multi.sockets_.find(fd);
-  if (found == multi.sockets_.end()) return 0;
-  found->second->wanted = what == CURL_POLL_REMOVE ? 0 : what;
-  await_events(found->second);
+  if (what == CURL_POLL_REMOVE) {
+    multi.forget(fd);
+    return 0;
+  }
+  const auto socket = multi.watch(fd);
+  if (socket == nullptr) {
+    Transfer* transfer = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    transfer->open_error_ = errno;
+    transfer->finish(CURLE_COULDNT_CONNECT);
+    return 0;
+  }
+  socket->wanted = what;
+  await_events(socket);
   return 0;
+}
+
+std::shared_ptr<CurlMulti::Socket> CurlMulti::watch(curl_socket_t fd) {
+  if (const auto found = sockets_.find(fd); found != sockets_.end()) return found->second;
+  const int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (duplicate < 0) return nullptr;
+  return sockets_.emplace(fd, std::make_shared<Socket>(*this, executor_, fd, duplicate))
+      .first->second;
+}
+
+void CurlMulti::forget(curl_socket_t fd) {
+  const auto found = sockets_.find(fd);
+  if (found == sockets_.end()) return;
+  found->second->wanted = 0;
+  boost::system::error_code ignored;
+  found->second->descriptor.close(ignored);
+  sockets_.erase(found);
 }
 
 // Asio's waits are for one event each; what is already awaited is not awaited twice.
 void CurlMulti::await_events(const std::shared_ptr<Socket>& socket) {
-  const auto await = [&socket](int poll, int event, tcp::socket::wait_type type) {
+  using Wait = asio::posix::stream_descriptor::wait_type;
+  const auto await = [&socket](int poll, int event, Wait type) {
     if ((socket->wanted & ~socket->awaited & poll) == 0) return;
     socket->awaited |= poll;
-    socket->socket.async_wait(type, [socket, poll, event](const boost::system::error_code& error) {
+    socket->descriptor.async_wait(type, [socket, poll, event](const boost::system::error_code& error) {
       socket->awaited &= ~poll;
       if (error == asio::error::operation_aborted || (socket->wanted & poll) == 0) return;
       CurlMulti& multi = *socket->multi;
@@ -106,8 +114,8 @@ void CurlMulti::await_events(const std::shared_ptr<Socket>& socket) {
       if (socket->wanted != 0) await_events(socket);
     });
   };
-  await(CURL_POLL_IN, CURL_CSELECT_IN, tcp::socket::wait_read);
-  await(CURL_POLL_OUT, CURL_CSELECT_OUT, tcp::socket::wait_write);
+  await(CURL_POLL_IN, CURL_CSELECT_IN, Wait::wait_read);
+  await(CURL_POLL_OUT, CURL_CSELECT_OUT, Wait::wait_write);
 }
 
 int CurlMulti::on_timer(CURLM* /*multi*/, long milliseconds, void* self) noexcept {
@@ -145,9 +153,6 @@ Transfer::Transfer(std::shared_ptr<CurlMulti> multi)
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_OPENSOCKETFUNCTION, &Transfer::on_open);
   set(CURLOPT_OPENSOCKETDATA, this);
-  // The connection may outlive this transfer in curl, hence not `this`.
-  set(CURLOPT_CLOSESOCKETFUNCTION, &CurlMulti::on_close);
-  set(CURLOPT_CLOSESOCKETDATA, multi_.get());
 }
 
 Transfer::~Transfer() {
@@ -156,8 +161,9 @@ Transfer::~Transfer() {
 }
 
 curl_socket_t Transfer::on_open(void* self, curlsocktype /*purpose*/, curl_sockaddr* to) noexcept {
-  auto& transfer = *static_cast<Transfer*>(self);
-  return transfer.multi_->open(*to, transfer.open_error_);
+  const int fd = ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  if (fd < 0) static_cast<Transfer*>(self)->open_error_ = errno;
+  return fd;
 }
 
 void Transfer::finish(CURLcode result) {

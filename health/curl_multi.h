@@ -15,8 +15,8 @@ namespace xlvs::health {
 class Transfer;
 
 // libcurl on the event loop: curl says what it waits for, Asio waits, curl_multi_socket_action goes
-// on (curl_multi_socket_action(3), hiperfifo). The sockets are opened and closed here and not by
-// curl, so that Asio never holds a descriptor that curl has closed behind its back.
+// on (curl_multi_socket_action(3), hiperfifo). The sockets are curl's, and Asio watches duplicates
+// of them: curl may close a socket without a word.
 class CurlMulti : public std::enable_shared_from_this<CurlMulti> {
  public:
   explicit CurlMulti(boost::asio::any_io_executor executor);
@@ -32,9 +32,10 @@ class CurlMulti : public std::enable_shared_from_this<CurlMulti> {
 
   static int on_interest(CURL* easy, curl_socket_t fd, int what, void* self, void* unused) noexcept;
   static int on_timer(CURLM* multi, long milliseconds, void* self) noexcept;
-  static int on_close(void* self, curl_socket_t fd) noexcept;
 
-  curl_socket_t open(const curl_sockaddr& to, int& error_code);
+  // Null, with errno, where there is no descriptor left.
+  std::shared_ptr<Socket> watch(curl_socket_t fd);
+  void forget(curl_socket_t fd);
   static void await_events(const std::shared_ptr<Socket>& socket);
   void await_timer(long milliseconds);
   void act(curl_socket_t fd, int events);
@@ -65,7 +66,7 @@ class Transfer {
   // curl's result, or nothing when `timeout` ran out or the coroutine was cancelled. Once only.
   boost::asio::awaitable<std::optional<CURLcode>> perform(std::chrono::milliseconds timeout);
 
-  // errno of the last socket that could not be opened, 0 if all could.
+  // errno of the last socket that could not be opened or watched, 0 if all could.
   [[nodiscard]] int open_error() const { return open_error_; }
 
  private:

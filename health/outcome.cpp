@@ -76,6 +76,7 @@ Outcome outcome_of_errno(int code) {
     case ENOBUFS:
     case ENOSPC:         // epoll: fs.epoll.max_user_watches
     case EADDRNOTAVAIL:  // every local port towards this endpoint is taken
+    case EBADF:
       return {Reason::director_fault, words()};
     default:
       return {Reason::failed, words()};

@@ -177,6 +177,28 @@ TEST_F(MonitorTest, AllTargetsAreProbedAtTheSameTime) {
   });
 }
 
+// curl closes a socket whose connect got no answer without a word.
+TEST_F(MonitorTest, BackendsThatDoNotAnswerDisturbNoOthers) {
+  const FakeServer server(loop_.get_executor(), harness::http("200 OK", "x"));
+  const harness::DeafPort deaf(loop_.get_executor());
+  Check impatient = http();
+  impatient.timeout = 20ms;
+  std::vector<Target> targets;
+  for (const char* name : {"deaf1", "deaf2", "deaf3"}) {
+    targets.push_back(target(name, deaf.endpoint(), impatient));
+  }
+  for (const char* name : {"alive1", "alive2", "alive3"}) {
+    targets.push_back(target(name, server.endpoint(), http()));
+  }
+  monitor().watch(targets);
+  run_until([&] { return monitor().status("deaf1")->failures >= 30; });
+
+  EXPECT_EQ(monitor().status("deaf1")->last->reason, Reason::connect_timeout);
+  // One change of each, the first.
+  EXPECT_EQ(log_lines().size(), targets.size()) << log_.str();
+  EXPECT_EQ(health("alive1"), Health::up);
+}
+
 TEST_F(MonitorTest, ProbesOfOneTargetNeverOverlap) {
   const FakeServer server(loop_.get_executor(), harness::silence());
   Check check = http();
