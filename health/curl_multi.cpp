@@ -106,13 +106,14 @@ void CurlMulti::await_events(const std::shared_ptr<Socket>& socket) {
   const auto await = [&socket](int poll, int event, Wait type) {
     if ((socket->wanted & ~socket->awaited & poll) == 0) return;
     socket->awaited |= poll;
-    socket->descriptor.async_wait(type, [socket, poll, event](const boost::system::error_code& error) {
-      socket->awaited &= ~poll;
-      if (error == asio::error::operation_aborted || (socket->wanted & poll) == 0) return;
-      CurlMulti& multi = *socket->multi;
-      multi.act(socket->fd, error ? CURL_CSELECT_ERR : event);
-      if (socket->wanted != 0) await_events(socket);
-    });
+    socket->descriptor.async_wait(
+        type, [socket, poll, event](const boost::system::error_code& error) {
+          socket->awaited &= ~poll;
+          if (error == asio::error::operation_aborted || (socket->wanted & poll) == 0) return;
+          CurlMulti& multi = *socket->multi;
+          multi.act(socket->fd, error ? CURL_CSELECT_ERR : event);
+          if (socket->wanted != 0) await_events(socket);
+        });
   };
   await(CURL_POLL_IN, CURL_CSELECT_IN, Wait::wait_read);
   await(CURL_POLL_OUT, CURL_CSELECT_OUT, Wait::wait_write);

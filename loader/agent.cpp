@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "loader/agent.h"
 
+#include <linux/rtnetlink.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -39,6 +42,12 @@ void for_each_backend(const Configuration& configuration, const Visit& visit) {
   }
 }
 
+// Whether or not it is up; at its beginning its neighbour may only be about to be resolved.
+bool is_unreachable(const BackendEntry& backend) {
+  return backend.key.forwarding != Forwarding::local && backend.state != BackendState::unknown &&
+         !backend.egress;
+}
+
 // What the kernel knew of a backend before this agent came.
 std::optional<bool> known_health(const State& applied, const Service& service,
                                  const Backend& backend, bool fallback) {
@@ -63,6 +72,16 @@ Agent::Agent(boost::asio::io_context& loop, std::string file, std::string pins)
                     reconcile();
                   }),
       vips_(loop.get_executor()),
+      addresses_(loop.get_executor(), {.message =
+                                           [this](const netlink::View& message) {
+                                             address_gone_ =
+                                                 address_gone_ || message.type() == RTM_DELADDR;
+                                           },
+                                       .batch =
+                                           [this](bool lost) {
+                                             if (std::exchange(address_gone_, false) || lost)
+                                               follow_addresses();
+                                           }}),
       file_watch_(loop.get_executor(), [this] { reload(false); }),
       signals_(loop, SIGTERM, SIGINT, SIGHUP) {}
 
@@ -72,7 +91,7 @@ Agent::~Agent() = default;
 
 Result<void> Agent::start(config::Loaded loaded) {
   const bool fresh = !std::filesystem::exists(pins_);
-  log_notes(loaded.notes);
+  log_notes(loaded.notes.size());
   auto begun = begin(std::move(*loaded.configuration));
   // A start that fails leaves nothing behind; what another agent left before stays.
   if (!begun && fresh && lock_) {
@@ -90,6 +109,7 @@ Result<void> Agent::begin(Configuration configuration) {
   if (!lock) return lock.error();
   lock_ = std::move(*lock);
   if (auto attached = attach(configuration); !attached) return attached;
+  leave_interfaces(configuration.interfaces);
   auto plane = KernelPlane::open(pins_);
   if (!plane) return plane.error();
   plane_ = std::move(*plane);
@@ -98,6 +118,8 @@ Result<void> Agent::begin(Configuration configuration) {
   }
   if (auto started = links_.start(); !started) return started;
   if (auto started = neighbours_.start(); !started) return started;
+  constexpr std::array addresses{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
+  if (auto started = addresses_.start(addresses); !started) return started;
   if (auto started = file_watch_.start(file_); !started) return started;
   text_ = read_text(file_);
   wait_for_signal();
@@ -120,17 +142,23 @@ Result<void> Agent::attach(const Configuration& configuration) {
   return {};
 }
 
+// A vip goes before its service and comes after it: packets for it are never the director's own.
 void Agent::configure(Configuration configuration) {
+  auto staying = vips();
   configuration_ = std::move(configuration);
+  const auto wanted = vips();
+  std::erase_if(staying, [&](const Address& vip) { return !wanted.contains(vip); });
   for (const auto& note : data_plane::kept_sizes(pins_, configuration_.tables)) {
     spdlog::warn("{}", note);
   }
   plane_->set(configuration_.timeouts, configuration_.refusals_per_second);
   watch_neighbours();
   watch_backends();
-  set_vips();
   check_forwarding();
+  // At the start nobody knows yet what an agent before has left.
+  if (ready_) set_vips(staying);
   reconcile();
+  set_vips(wanted);
 }
 
 void Agent::watch_backends() {
@@ -152,11 +180,14 @@ void Agent::watch_neighbours() {
   plane_->set_route_generation(neighbours_.generation());
 }
 
-void Agent::set_vips() {
-  std::set<Address> wanted;
-  if (configuration_.manage_vips) {
-    for (const auto& service : configuration_.services) wanted.insert(service.vip.address);
-  }
+std::set<Address> Agent::vips() const {
+  std::set<Address> addresses;
+  if (!configuration_.manage_vips) return addresses;
+  for (const auto& service : configuration_.services) addresses.insert(service.vip.address);
+  return addresses;
+}
+
+void Agent::set_vips(const std::set<Address>& wanted) {
   // They live on the first interface of the list.
   const Link* link = links_.find(configuration_.interfaces.front());
   if (link == nullptr) return;
@@ -185,9 +216,31 @@ void Agent::follow_links() {
     if (const Link* link = links_.find(one.ifindex)) plane_->set_mac(one.ifindex, link->mac);
   }
   // IPv6 addresses go with their link.
-  set_vips();
-  vips_.announce();
+  set_vips(vips());
+  const Link* first = links_.find(configuration_.interfaces.front());
+  if (first != nullptr && first->up) vips_.announce();
   reconcile_soon();
+}
+
+void Agent::follow_addresses() { set_vips(vips()); }
+
+void Agent::keep_attached() {
+  const bool all = attached_.size() == configuration_.interfaces.size() &&
+                   std::all_of(attached_.begin(), attached_.end(), data_plane::is_attached);
+  std::string error;
+  if (!plane_->is_pinned(pins_)) {
+    error = "the maps are no longer pinned in " + pins_ +
+            ": packets are forwarded, but xlvs must be started anew";
+  } else if (!all) {
+    if (attach_error_.empty()) spdlog::warn("xlvs was taken off an interface: attaching again");
+    if (const auto attached = attach(configuration_); !attached) {
+      error = attached.error().message;
+    } else {
+      follow_links();
+    }
+  }
+  if (!error.empty() && error != attach_error_) spdlog::error("{}", error);
+  attach_error_ = std::move(error);
 }
 
 // ---- going on ----
@@ -225,7 +278,7 @@ void Agent::reload(bool even_if_same) {
     }
     leave_interfaces(wanted.interfaces);
   }
-  log_notes(loaded.notes);
+  log_notes(loaded.notes.size());
   const auto changed = differences(configuration_, wanted);
   for (const auto& line : changed) spdlog::info("{}", line);
   configure(std::move(wanted));
@@ -233,18 +286,16 @@ void Agent::reload(bool even_if_same) {
                changed.empty() ? ", nothing has changed" : "");
 }
 
-void Agent::log_notes(const std::vector<config::Problem>& notes) {
-  std::set<std::pair<std::string, std::string>> said;
-  for (const auto& note : notes) {
-    const auto& [key, fresh] = said.emplace(note.key, note.message);
-    if (fresh && !notes_.contains(*key)) spdlog::info("{}", note.text(file_));
-  }
-  notes_ = std::move(said);
+void Agent::log_notes(size_t count) const {
+  if (count > 0) spdlog::info("{}: {}; 'xlvs check' says what", file_, counted(count, "note"));
 }
 
-// Detaches from those that are no longer named.
+// Also those that an agent before left.
 void Agent::leave_interfaces(const std::vector<std::string>& wanted) {
-  for (const auto& name : configuration_.interfaces) {
+  const auto present = data_plane::attachments(pins_);
+  if (!present) return spdlog::error("{}", present.error().message);
+  for (const auto& one : *present) {
+    const std::string& name = one.interface;
     if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) continue;
     const auto detached = data_plane::detach(pins_, {name});
     if (!detached) {
@@ -294,14 +345,15 @@ void Agent::reconcile() {
         return observe(service, backend, fallback);
       },
       plane_->applied());
-  // A change that fails ends those of its service, and is tried again after each sweep: a sweep may
-  // have made room.
+  // What fails is tried again after each sweep, which may have made room.
   std::map<ServiceKey, std::string> failures;
   for (const Change& change : diff(plane_->applied(), wanted)) {
-    if (failures.contains(service_of(change))) continue;
+    const bool not_added =
+        failures.contains(service_of(change)) && !plane_->applied().contains(service_of(change));
+    if (not_added) continue;
     if (!failures_.contains(service_of(change))) log_reachability(change);
     if (const auto applied = plane_->apply(change); !applied) {
-      failures[service_of(change)] = applied.error().message;
+      failures.try_emplace(service_of(change), applied.error().message);
     }
   }
   log_failures(std::move(failures));
@@ -324,14 +376,11 @@ void Agent::log_reachability(const Change& change) const {
   const auto service = plane_->applied().find(put->service);
   const auto* before =
       service == plane_->applied().end() ? nullptr : service->second.find(put->backend.key);
-  const bool was = before != nullptr && before->state == BackendState::unresolved;
-  const bool is = put->backend.state == BackendState::unresolved;
+  const bool was = before != nullptr && is_unreachable(*before);
+  const bool is = is_unreachable(put->backend);
   if (was == is) return;
   const std::string name = service->second.name + "/" + put->backend.key.endpoint.text();
-  if (was) {
-    if (put->backend.state == BackendState::up) spdlog::info("backend {} can be reached", name);
-    return;
-  }
+  if (was) return spdlog::info("backend {} can be reached", name);
   spdlog::warn("backend {} cannot be reached: {}", name, why_unreachable(put->backend.key));
 }
 
@@ -356,12 +405,14 @@ std::string Agent::why_unreachable(const BackendKey& key) const {
 void Agent::log_ready() {
   if (ready_) return;
   size_t backends = 0;
-  for (const auto& [key, service] : plane_->applied()) {
-    for (const auto& entry : service.backends) {
-      if (entry.state == BackendState::unknown) return;
-      ++backends;
-    }
-  }
+  bool all_probed = true;
+  for_each_backend(configuration_, [&](const Service& service, const Backend& backend, bool sorry) {
+    if (sorry) return;
+    const auto* status = monitor_.status(name_of(service, backend));
+    all_probed = all_probed && status != nullptr && status->last.has_value();
+    ++backends;
+  });
+  if (!all_probed) return;
   ready_ = true;
   spdlog::info("ready: {}, {}", counted(plane_->applied().size(), "service"),
                counted(backends, "backend"));
@@ -382,6 +433,7 @@ void Agent::sweep_for_ever(std::stop_token stop) {
     }
     boost::asio::post(loop_, [this] {
       plane_->swept();
+      keep_attached();
       if (!failures_.empty()) reconcile();
     });
   }
@@ -389,22 +441,19 @@ void Agent::sweep_for_ever(std::stop_token stop) {
 
 // ---- ending ----
 
-void Agent::stop() {
+Result<void> Agent::stop() {
   sweeper_.request_stop();
   if (sweeper_.joinable()) sweeper_.join();
   if (configuration_.on_stop == OnStop::keep) {
     spdlog::info("stopped; the data plane stays as it is");
-    return;
+    return {};
   }
   if (const auto removed = vips_.remove_all(); !removed) {
     spdlog::error("{}", removed.error().message);
   }
-  const auto detached = data_plane::detach(pins_, {});
-  if (!detached) {
-    spdlog::error("{}", detached.error().message);
-    return;
-  }
+  if (auto detached = data_plane::detach_all(pins_, attached_); !detached) return detached;
   spdlog::info("stopped and detached");
+  return {};
 }
 
 }  // namespace xlvs

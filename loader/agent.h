@@ -22,6 +22,7 @@
 #include "loader/plane/links.h"
 #include "loader/plane/lock.h"
 #include "loader/plane/neighbours.h"
+#include "loader/plane/netlink_events.h"
 #include "loader/plane/sweeper.h"
 #include "loader/plane/vips.h"
 #include "loader/state/configuration.h"
@@ -44,7 +45,7 @@ class Agent {
   // What was loaded has a configuration.
   Result<void> start(config::Loaded loaded);
   // What SIGTERM does: undoes what on_stop says.
-  void stop();
+  Result<void> stop();
 
  private:
   Result<void> begin(Configuration configuration);
@@ -52,14 +53,19 @@ class Agent {
   void configure(Configuration configuration);
   void watch_backends();
   void watch_neighbours();
-  void set_vips();
+  [[nodiscard]] std::set<Address> vips() const;
+  void set_vips(const std::set<Address>& wanted);
   void check_forwarding();
   void follow_links();
+  // Attaches again where xlvs was taken off, or where an interface was made anew.
+  void keep_attached();
+  // An address of the machine's has gone: one of the vips?
+  void follow_addresses();
   void wait_for_signal();
   // Reads the file again; an unusable one leaves everything as it is.
   void reload(bool even_if_same);
-  // Those that the file before did not have.
-  void log_notes(const std::vector<config::Problem>& notes);
+  void log_notes(size_t count) const;
+  // Detaches from those that the configuration does not name.
   void leave_interfaces(const std::vector<std::string>& wanted);
 
   void reconcile();
@@ -85,11 +91,13 @@ class Agent {
   Links links_;
   Neighbours neighbours_;
   Vips vips_;
+  netlink::Events addresses_;
+  bool address_gone_ = false;
   FileWatch file_watch_;
   boost::asio::signal_set signals_;
-  std::string text_;                                     // of the file, as last read
-  std::set<std::pair<std::string, std::string>> notes_;  // on it: key and message
-  std::map<ServiceKey, std::string> failures_;           // of changes, until they succeed
+  std::string text_;                            // of the file, as last read
+  std::string attach_error_;                    // as last said
+  std::map<ServiceKey, std::string> failures_;  // of changes, until they succeed
   bool pending_ = false;
   bool ready_ = false;
   std::mutex sweep_mutex_;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "loader/base/asio.h"
@@ -10,7 +12,8 @@
 
 namespace xlvs {
 
-// Tells when a file was written or replaced, also by rename, and also while it is not there.
+// Tells when a file was written or replaced, also by rename, also while it is not there, and also
+// when a symbolic link on the way to it was: then it looks again where the way leads.
 class FileWatch {
  public:
   // `on_change` is called from the loop, once for changes that come close together.
@@ -24,14 +27,16 @@ class FileWatch {
   Result<void> start(const std::string& path);
 
  private:
+  Result<void> watch_way();
   void wait();
-  // Empties the queue; says if it spoke of the file.
+  // Empties the queue; says if it spoke of the file or a link.
   bool drain();
 
   std::function<void()> on_change_;
   boost::asio::posix::stream_descriptor events_;
   boost::asio::steady_timer quiet_;
-  std::string name_;
+  std::string path_;
+  std::map<int, std::set<std::string>> names_;  // by inotify's number of their folder
 };
 
 }  // namespace xlvs

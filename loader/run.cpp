@@ -21,7 +21,10 @@ int run(const std::string& file, const std::string& pins, bool verbose) {
     return 1;
   }
   loop.run();
-  agent.stop();
+  if (const auto stopped = agent.stop(); !stopped) {
+    spdlog::error("{}", stopped.error().message);
+    return 1;
+  }
   return 0;
 }
 

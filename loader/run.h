@@ -6,7 +6,7 @@
 namespace xlvs {
 
 // `xlvs run`: the agent until a signal ends it. Answers the exit status: 0, 1 where it could not
-// start, 2 where the configuration is not fit.
+// start or not clean up, 2 where the configuration is not fit.
 int run(const std::string& file, const std::string& pins, bool verbose);
 
 }  // namespace xlvs

@@ -4,9 +4,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "loader/base/asio.h"
+#include "loader/base/log.h"
 #include "loader/cli/commands.h"
 #include "loader/plane/data_plane.h"
 #include "loader/plane/lock.h"
+#include "loader/plane/neighbours.h"
+#include "loader/plane/vips.h"
 #include "loader/state/words.h"
 
 namespace xlvs::cli {
@@ -29,8 +33,24 @@ int attach(const std::string& pins, const std::vector<std::string>& interfaces, 
   return as_asked ? 0 : 1;
 }
 
+namespace {
+
+// What an agent that was killed has left beside the data plane.
+void remove_remains() {
+  boost::asio::io_context loop;
+  Vips vips(loop.get_executor());
+  if (const auto removed = vips.remove_all(); !removed) {
+    fmt::print(stderr, "xlvs: {}\n", removed.error().message);
+  }
+  Neighbours neighbours(loop.get_executor(), [] {});
+  if (const auto started = neighbours.start(); started) neighbours.watch({});
+}
+
+}  // namespace
+
 int detach(const std::string& pins, const std::vector<std::string>& interfaces) {
   // An agent that lost its data plane would tear down its successor's.
+  log::start();
   const auto lock = Lock::take(pins);
   if (!lock && lock.error().code == EBUSY) {
     fmt::print(stderr, "xlvs: {}; stop it first\n", lock.error().message);
@@ -41,6 +61,7 @@ int detach(const std::string& pins, const std::vector<std::string>& interfaces) 
     fmt::print(stderr, "xlvs: {}\n", detached.error().message);
     return 1;
   }
+  if (interfaces.empty()) remove_remains();
   for (const auto& interface : *detached) fmt::print("{}: detached\n", interface);
   if (detached->empty() && interfaces.empty()) fmt::print("xlvs is not attached\n");
   bool all = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "loader/config/compile.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
@@ -8,6 +9,7 @@
 #include "loader/config/compile_backend.h"
 #include "loader/config/compile_check.h"
 #include "loader/config/compile_service.h"
+#include "loader/state/tables.h"
 
 namespace xlvs::config {
 
@@ -92,6 +94,18 @@ void check_room(const Node& node, uint32_t size, size_t needed, const std::strin
                "write at least " + std::to_string(needed + 1));
 }
 
+// What the services' tables take while the largest of them is made anew, each with its cursor.
+size_t slots_of(const std::vector<Service>& services) {
+  size_t sum = 0;
+  size_t largest = 0;
+  for (const Service& service : services) {
+    const size_t size = 1 + tables::size_of(service);
+    sum += size;
+    largest = std::max(largest, size);
+  }
+  return sum + largest;
+}
+
 size_t backends_of(const std::vector<Service>& services) {
   size_t count = 0;
   for (const Service& service : services) {
@@ -135,6 +149,8 @@ Configuration compile(const Document& document, const Resolver& resolver, Report
   check_room(root["tables"]["services"], tables.services, services.size(), "services", report);
   check_room(root["tables"]["backends"], tables.backends, backends_of(services),
              "backends and fallbacks", report);
+  check_room(root["tables"]["slots"], tables.slots, slots_of(services),
+             "tables, with the largest of them twice,", report);
   return configuration;
 }
 

@@ -190,7 +190,8 @@ void Announcer::stop() {
 asio::awaitable<void> Announcer::run(std::shared_ptr<Round> round) {
   for (int left = rounds; left > 0 && !round->stopped; --left) {
     if (auto sent = send_all(round->ifindex, round->vips); !sent) {
-      spdlog::warn("{}", sent.error().message);
+      // A link that is down is announced on when it is back.
+      if (sent.error().code != ENETDOWN) spdlog::warn("{}", sent.error().message);
       co_return;
     }
     if (left == 1) break;

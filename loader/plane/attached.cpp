@@ -53,10 +53,13 @@ Found find_on(int ifindex, uint32_t services_map) {
 }
 
 Attachment describe(const std::string& name, int ifindex, xdp_multiprog* programs, bool adopted) {
-  return {name, ifindex,
+  return {name,
+          ifindex,
           xdp_multiprog__attach_mode(programs) == XDP_MODE_SKB ? AttachMode::generic
                                                                : AttachMode::native,
-          adopted, !xdp_multiprog__is_legacy(programs)};
+          adopted,
+          !xdp_multiprog__is_legacy(programs),
+          xdp_program__id(xdp_multiprog__main_prog(programs))};
 }
 
 }  // namespace xlvs::data_plane

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -145,6 +146,14 @@ Result<Mac> mac_of(const std::string& interface) {
   Mac mac;
   std::memcpy(mac.bytes.data(), request.ifr_hwaddr.sa_data, mac.bytes.size());
   return mac;
+}
+
+// Those of interfaces that are no more.
+void forget_gone(const MappedArray<struct settings>& settings) {
+  for (auto& slot : settings[0].interfaces) {
+    std::array<char, IF_NAMESIZE> name{};
+    if (slot.ifindex != 0 && if_indextoname(slot.ifindex, name.data()) == nullptr) slot.ifindex = 0;
+  }
 }
 
 // Tells the program about an interface: its frames are looked at from here on.
@@ -296,6 +305,7 @@ Result<std::vector<Attachment>> attach(const std::string& pins,
                     " mode: to change it, stop the agent, detach and attach again");
   }
   attached.insert(attached.begin(), planned->adopted.begin(), planned->adopted.end());
+  forget_gone(*settings);
   for (const auto& attachment : attached) {
     if (const auto known = introduce(*settings, attachment); !known) return known.error();
   }
@@ -360,6 +370,32 @@ Result<std::vector<std::string>> detach(const std::string& pins,
   }
   if (detached.size() == attached->size()) pins::remove_folder(pins);
   return detached;
+}
+
+bool is_attached(const Attachment& attachment) {
+  if (if_nametoindex(attachment.interface.c_str()) != static_cast<unsigned>(attachment.ifindex)) {
+    return false;
+  }
+  uint32_t program = 0;
+  const int error = bpf_xdp_query_id(attachment.ifindex, 0, &program);
+  return error == 0 && program == attachment.program;
+}
+
+Result<void> detach_all(const std::string& pins, const std::vector<Attachment>& attachments) {
+  // By the pins, which is how libxdp's dispatcher is left to others.
+  if (const auto detached = detach(pins, {}); !detached) return detached.error();
+  std::string left;
+  for (const auto& attachment : attachments) {
+    if (!is_attached(attachment)) continue;
+    const uint32_t flags =
+        attachment.mode == AttachMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+    const bool alone = !attachment.dispatched;
+    if (alone && bpf_xdp_detach(attachment.ifindex, flags, nullptr) == 0) continue;
+    left += (left.empty() ? "" : ", ") + attachment.interface;
+  }
+  if (left.empty()) return {};
+  return Error{"xlvs is still attached to " + left +
+               "; remove it with: ip link set dev INTERFACE xdp off"};
 }
 
 }  // namespace xlvs::data_plane

@@ -21,7 +21,12 @@ struct Attachment {
   AttachMode mode = AttachMode::native;
   bool adopted = false;     // it was there already
   bool dispatched = false;  // libxdp's dispatcher runs it beside other programs
+  uint32_t program = 0;     // id of what runs on the interface: xlvs or the dispatcher
 };
+
+// Is it as it was when it was attached or adopted? Not if somebody took it off, and not if the
+// interface was made anew.
+bool is_attached(const Attachment& attachment);
 
 // Attaches to every named interface, or to none: what this call attached before a failure is
 // detached again. Creates the maps where they are not pinned yet; pinned ones are kept. An
@@ -35,6 +40,10 @@ Result<std::vector<Attachment>> attach(const std::string& pins,
 // when it is on no interface any more. Answers which ones it was on.
 Result<std::vector<std::string>> detach(const std::string& pins,
                                         const std::vector<std::string>& interfaces);
+
+// Detaches what an agent had attached, also where the pins have gone meanwhile; removes the pins.
+// Fails if it is still there.
+Result<void> detach_all(const std::string& pins, const std::vector<Attachment>& attachments);
 
 // A line for each pinned map whose size is another than that of `tables`.
 std::vector<std::string> kept_sizes(const std::string& pins, const Tables& tables);

@@ -210,13 +210,13 @@ std::vector<uint32_t> KernelPlane::read_slots(table_region region) const {
 }
 
 // The slots of the new table, which goes on where the old one is now.
-std::vector<uint32_t> KernelPlane::next_table(const SetTable& change, Scheduled& scheduled,
-                                              uint32_t& level) {
+std::vector<uint32_t> KernelPlane::next_table(const SetTable& change,
+                                              const std::vector<tables::Candidate>& list,
+                                              Scheduled& scheduled, uint32_t& level) {
   const ::service& entry = maps_.services[scheduled.id];
   const auto region = region_of(entry);
   const auto before = read_slots(region);
   const uint64_t cursor = before.empty() ? 0 : read_cursor(maps_.tables, region);
-  const auto list = candidates(change.service, change.members);
   if (change.scheduler == Scheduler::rr) {
     const uint32_t last = cursor == 0 ? 0 : before[(cursor - 1) % before.size()];
     return tables::rr(list, last, before);
@@ -257,23 +257,53 @@ void KernelPlane::publish_table(uint32_t service, table_region region) {
   if (old.size > 0) slots_.release(old.offset, old.size + 1);
 }
 
+// Where there is no room for a new table: the turns of those that serve no longer go to others,
+// each by one store. Its shares are not right, but nobody waits for a dead backend.
+void KernelPlane::patch_table(uint32_t service, const std::vector<tables::Candidate>& list) {
+  std::vector<uint32_t> serving;
+  for (const auto& candidate : list) {
+    if (candidate.weight > 0) serving.push_back(candidate.id);
+  }
+  if (serving.empty()) return publish_table(service, {});
+  const auto region = region_of(maps_.services[service]);
+  for (uint32_t i = 1; i <= region.size; ++i) {
+    slot& one = maps_.tables[region.offset + i];
+    const auto stays = std::find(serving.begin(), serving.end(), one.backend);
+    if (stays == serving.end()) publish(one.backend, serving[i % serving.size()]);
+  }
+}
+
 Result<void> KernelPlane::apply_one(const SetTable& change) {
   Scheduled& scheduled = scheduled_.at(change.service);
+  ServiceEntry& applied = applied_.at(change.service);
   ::service& entry = maps_.services[scheduled.id];
+  auto members = change.members;
+  std::erase_if(members, [&](const Member& member) {
+    return !backend_ids_of_.contains({change.service, member.key});
+  });
+  // Tried again, and still without those that have no room.
+  if (applied.table == members && applied.name == change.name &&
+      applied.scheduler == change.scheduler) {
+    return {};
+  }
+  const auto list = candidates(change.service, members);
   uint32_t level = 0;
-  const auto region = write_table(next_table(change, scheduled, level));
-  if (!region) return region.error().in("service " + change.name);
+  const auto region = write_table(next_table(change, list, scheduled, level));
+  if (!region) {
+    patch_table(scheduled.id, list);
+    applied.table.reset();
+    return region.error().in("service " + change.name);
+  }
   publish_table(scheduled.id, *region);
   // Not read by packets:
   entry.level = level;
   entry.scheduler = static_cast<enum scheduler>(change.scheduler);
   wire::copy_text(change.name, entry.name);
   scheduled.scheduler = change.scheduler;
-  scheduled.list = candidates(change.service, change.members);
-  ServiceEntry& applied = applied_.at(change.service);
+  scheduled.list = list;
   applied.name = change.name;
   applied.scheduler = change.scheduler;
-  applied.table = change.members;
+  applied.table = std::move(members);
   return {};
 }
 
@@ -380,6 +410,11 @@ void KernelPlane::set(const Timeouts& timeouts, uint32_t refusals_per_second) {
 
 void KernelPlane::set_route_generation(uint32_t generation) {
   publish(maps_.settings[0].route_generation, first_generation_ + generation);
+}
+
+bool KernelPlane::is_pinned(const std::string& pins_folder) const {
+  const auto pinned = open_pinned_map(pins::path(pins_folder, pins::services));
+  return pinned && pinned->id == maps_.services.map().id;
 }
 
 uint16_t KernelPlane::interface_number(int ifindex) const {

@@ -35,6 +35,9 @@ class KernelPlane final : public Plane {
   // The number that hops name an attached interface by, 0 if xlvs is not attached to it.
   [[nodiscard]] uint16_t interface_number(int ifindex) const;
 
+  // Are its maps still those in the folder?
+  [[nodiscard]] bool is_pinned(const std::string& pins) const;
+
   // To be called after each sweep: frees backends whose flows have ended.
   void swept();
   // How many removed backends still have flows.
@@ -81,7 +84,10 @@ class KernelPlane final : public Plane {
   [[nodiscard]] std::vector<tables::Candidate> candidates(const ServiceKey& service,
                                                           const std::vector<Member>& members) const;
   [[nodiscard]] std::vector<uint32_t> read_slots(table_region region) const;
-  std::vector<uint32_t> next_table(const SetTable& change, Scheduled& scheduled, uint32_t& level);
+  std::vector<uint32_t> next_table(const SetTable& change,
+                                   const std::vector<tables::Candidate>& list, Scheduled& scheduled,
+                                   uint32_t& level);
+  void patch_table(uint32_t service, const std::vector<tables::Candidate>& list);
   Result<table_region> write_table(const std::vector<uint32_t>& slots);
   void publish_table(uint32_t service, table_region region);
   // Puts a key into the index, after a grace period if only erased entries have room.

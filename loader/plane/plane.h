@@ -18,7 +18,8 @@ class Plane {
 
   // What it holds now.
   [[nodiscard]] virtual const State& applied() const = 0;
-  // One step; on an error nothing that packets see has changed.
+  // One step. On an error packets see nothing wrong: a backend that was not put is left out of
+  // tables, and a table that has no room is the old one without those that serve no longer.
   virtual Result<void> apply(const Change& change) = 0;
 };
 

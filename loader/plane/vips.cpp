@@ -49,9 +49,9 @@ Result<void> Vips::set(const std::set<Address>& wanted, int ifindex) {
   auto present = assigned(*socket);
   if (!present) return present.error();
 
-  std::set<Address> had = std::exchange(already_there_, {});
+  const std::set<Address> had = std::exchange(already_there_, {});
+  const std::set<Address> before = std::exchange(ours_, {});
   ifindex_ = ifindex;
-  ours_.clear();
   Failures failures;
   for (const Assigned& entry : *present) {
     if (entry.ours && wanted.contains(entry.address) && entry.ifindex == ifindex) {
@@ -70,6 +70,7 @@ Result<void> Vips::set(const std::set<Address>& wanted, int ifindex) {
   bool added = false;
   for (const Address& vip : wanted) {
     if (ours_.contains(vip) || already_there_.contains(vip)) continue;
+    if (before.contains(vip)) spdlog::warn("vip {} has gone: adding it again", vip.text());
     auto result = add(*socket, vip, ifindex);
     failures.add(result);
     if (!result) continue;

@@ -94,6 +94,15 @@ WrrRound wrr(const std::vector<Candidate>& list, uint32_t level) {
   return round;
 }
 
+size_t size_of(const Service& service) {
+  std::vector<Candidate> list;
+  list.reserve(service.backends.size());
+  for (const auto& backend : service.backends) list.push_back({1, backend.weight});
+  if (service.scheduler == Scheduler::rr) return std::max<size_t>(list.size(), 1);
+  // Whoever leaves takes more away than the others' common divisor may lose.
+  return std::clamp<size_t>(total(list) / divisor(list), 1, max_slots);
+}
+
 uint32_t wrr_level_after_change(const std::vector<Candidate>& list, uint32_t level) {
   const uint32_t top = top_level(list);
   const uint32_t step = divisor(list);

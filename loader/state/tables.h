@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "loader/state/configuration.h"
+
 // Scheduling orders as tables: one full round of what IPVS would choose, one flow after the other.
 // A table of size n is read at (cursor mod n). Followed: net/netfilter/ipvs/ip_vs_rr.c and
 // ip_vs_wrr.c.
@@ -33,6 +35,9 @@ struct WrrRound {
   bool apportioned = false;      // more than max_slots were needed: shares are approximate
 };
 WrrRound wrr(const std::vector<Candidate>& list, uint32_t level);
+
+// How many slots the service's table has at most, whoever is up.
+size_t size_of(const Service& service);
 
 // The level after the list has changed; IPVS keeps it as far as the new weights allow. A new
 // service has level 0.
