@@ -25,14 +25,14 @@ std::vector<std::pair<std::string, std::string>> way_to(std::filesystem::path pa
   for (int links = 0; links < most_links;) {
     std::filesystem::path done;
     std::filesystem::path next;
-    for (auto part = path.begin(); part != path.end(); ++part) {
+    for (const auto& part : path) {
       std::error_code none;
-      const auto target = std::filesystem::read_symlink(done / *part, none);
+      const auto target = std::filesystem::read_symlink(done / part, none);
       if (none || !next.empty()) {
-        (next.empty() ? done : next) /= *part;
+        (next.empty() ? done : next) /= part;
         continue;
       }
-      way.emplace_back(done, *part);
+      way.emplace_back(done, part);
       next = target.is_absolute() ? target : done / target;
     }
     if (next.empty()) break;

@@ -269,7 +269,16 @@ INSTANTIATE_TEST_SUITE_P(
                                  R"([{"address": "192.0.2.11"}]})",
                                  R"("tables": {"backends": ^2},)"),
                    "tables.backends", "room for 1, but the file's backends and fallbacks are 2",
-                   "write at least 3"}),
+                   "write at least 3"},
+        // Turns 2 1 1 and a cursor, twice.
+        ProblemRow{"larger tables than there is room for",
+                   with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "backends": )"
+                                 R"([{"address": "192.0.2.11", "weight": 4},)"
+                                 R"( {"address": "192.0.2.12", "weight": 2}]})",
+                                 R"("tables": {"slots": ^8},)"),
+                   "tables.slots",
+                   "room for 7, but the file's tables, with the largest of them twice, are 8",
+                   "write at least 9"}),
     row_name);
 
 // Errors that are only consequences of another are not reported, the others are.
