@@ -434,6 +434,8 @@ void Agent::sweep_for_ever(std::stop_token stop) {
     boost::asio::post(loop_, [this] {
       plane_->swept();
       keep_attached();
+      // Where no probe has changed anything, as after an adoption, nobody else says it.
+      log_ready();
       if (!failures_.empty()) reconcile();
     });
   }
