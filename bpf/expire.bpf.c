@@ -6,6 +6,7 @@
  */
 #include "bpf/flow.h"
 #include "bpf/maps.h"
+#include "bpf/service.h"
 
 /* What this sweep has seen; 4 bytes a backend, reset at its start. */
 struct {
@@ -52,6 +53,37 @@ static __always_inline bool has_ended(const struct flow_key *key, const struct f
 	return is_idle(flow, state, now) && is_reply_idle(key, backend, state, now);
 }
 
+static __always_inline bool has_template_ended(const struct flow *template,
+					       const struct backend *backend, __u32 now)
+{
+	__u32 timeout = READ_ONCE(template->stay.timeout);
+
+	return is_gone(backend) || ((__s32)(now - READ_ONCE(template->seen)) >= (__s32)timeout &&
+				    (__s32)(now - READ_ONCE(template->stay.held)) >=
+					    (__s32)(2 * READ_ONCE(settings.second)));
+}
+
+/* Its flow is open. */
+static __always_inline void hold_template(const struct flow_key *flow, __u32 now)
+{
+	struct endpoint_key endpoint = {
+		.address = flow->server,
+		.port = flow->server_port,
+		.protocol = flow->protocol,
+	};
+	__u32 id = find_endpoint(&endpoint);
+	struct service *service = bpf_map_lookup_elem(&services, &id);
+	struct flow *template;
+	struct flow_key key;
+
+	if (!id || !service)
+		return;
+	key = template_key(flow, service);
+	template = find_record(&key);
+	if (template)
+		WRITE_ONCE(template->stay.held, now);
+}
+
 static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
 		       struct sweep_context *context)
 {
@@ -63,14 +95,22 @@ static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
 	context->sweep.flows++;
 	if (!backend)
 		return 0;
+	if (copy.direction == DIRECTION_TEMPLATE) {
+		if (!context->sweep.first && has_template_ended(flow, backend, context->now))
+			bpf_map_delete_elem(&flows, &copy);
+		return 0;
+	}
 	if (copy.direction == DIRECTION_REPLY) {
 		if (is_idle(flow, FLOW_CLOSED, context->now) && is_orphan(&copy, flow))
 			bpf_map_delete_elem(&flows, &copy);
 		return 0;
 	}
 	if (flow_state(word) == FLOW_DEAD ||
-	    !has_ended(&copy, flow, flow_state(word), backend, context->now))
+	    !has_ended(&copy, flow, flow_state(word), backend, context->now)) {
+		if (flow->persistent)
+			hold_template(&copy, context->now);
 		return 0;
+	}
 	retire(&copy, flow, word, id, backend);
 	context->sweep.expired++;
 	return 0;
@@ -86,6 +126,11 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 
 	if (!backend)
 		return 0;
+	if (copy.direction == DIRECTION_TEMPLATE) {
+		if (!context->sweep.first && has_template_ended(flow, backend, context->now))
+			bpf_map_delete_elem(&pending, &copy);
+		return 0;
+	}
 	if (copy.direction == DIRECTION_REPLY) {
 		if (is_idle(flow, FLOW_CLOSED, context->now) && is_orphan(&copy, flow))
 			bpf_map_delete_elem(&pending, &copy);
@@ -99,6 +144,8 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 		context->sweep.expired++;
 		return 0;
 	}
+	if (flow->persistent)
+		hold_template(&copy, context->now);
 	seen = bpf_map_lookup_elem(&recount, &id);
 	if (seen)
 		(*seen)++;
@@ -120,16 +167,20 @@ static long end_recount(void *map, __u32 *id, struct connections *open, void *co
 {
 	__u32 *seen = bpf_map_lookup_elem(&recount, id), *was = bpf_map_lookup_elem(&before, id);
 
+	struct backend *backend = bpf_map_lookup_elem(&backends, id);
+
 	/* Added, not set: what was opened during the sweep stays counted. */
 	if (seen && was && *seen != *was)
 		__sync_fetch_and_add(&open->pending, *seen - *was);
+	if (backend)
+		settle_full(backend, open);
 	return 0;
 }
 
 SEC("syscall")
 int expire(struct sweep *result)
 {
-	struct sweep_context context = { .now = bpf_jiffies64() };
+	struct sweep_context context = { .now = bpf_jiffies64(), .sweep.first = result->first };
 
 	bpf_for_each_map_elem(&flows, sweep_flow, &context, 0);
 	bpf_for_each_map_elem(&connections, begin_recount, NULL, 0);

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "bpf/connections.h"
 #include "bpf/maps.h"
 #include "bpf/packet.h"
 
@@ -47,24 +48,31 @@ static __always_inline bool is_active(enum flow_state state)
 	return state == FLOW_SYN || state == FLOW_ESTABLISHED;
 }
 
-static __always_inline void count_flow(__u32 backend, enum flow_state state, __s32 change)
+/* `pending` changes along with the state's count, so that no sum of them is ever too high. */
+static __always_inline void count_flow(__u32 id, const struct backend *backend,
+				       enum flow_state state, __s32 change, __s32 pending)
 {
-	struct connections *open = bpf_map_lookup_elem(&connections, &backend);
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
 
 	if (!open)
 		return;
+	if (pending)
+		__sync_fetch_and_add(&open->pending, pending);
 	if (is_active(state))
 		__sync_fetch_and_add(&open->active, change);
 	else
 		__sync_fetch_and_add(&open->inactive, change);
+	settle_full(backend, open);
 }
 
-static __always_inline void count_pending(__u32 backend, __s32 change)
+static __always_inline void count_pending(__u32 id, const struct backend *backend, __s32 change)
 {
-	struct connections *open = bpf_map_lookup_elem(&connections, &backend);
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
 
-	if (open)
-		__sync_fetch_and_add(&open->pending, change);
+	if (!open)
+		return;
+	__sync_fetch_and_add(&open->pending, change);
+	settle_full(backend, open);
 }
 
 /* The key that the backend's replies bear. */
@@ -76,6 +84,24 @@ static __always_inline struct flow_key reply_key(const struct flow_key *flow,
 	key.server = backend->ip;
 	key.server_port = backend->port;
 	key.direction = DIRECTION_REPLY;
+	return key;
+}
+
+/* The key of the client's template. */
+static __always_inline struct flow_key template_key(const struct flow_key *flow,
+						    const struct service *service)
+{
+	struct flow_key key = *flow;
+	__u32 prefix = service->persistence_prefix;
+
+	for (__u32 i = 0; i < 4; i++) {
+		__u32 bits = prefix > 32 * i ? prefix - 32 * i : 0;
+
+		if (bits < 32)
+			key.client.words[i] &= bits ? bpf_htonl(~0U << (32 - bits)) : 0;
+	}
+	key.client_port = 0;
+	key.direction = DIRECTION_TEMPLATE;
 	return key;
 }
 
@@ -129,12 +155,6 @@ static __always_inline enum flow_state next_state(const struct packet *pkt, enum
 	return state;
 }
 
-/* Its flows have ended; the entry may serve another backend soon. */
-static __always_inline bool is_gone(const struct backend *backend)
-{
-	return backend->state == BACKEND_GONE || backend->state == BACKEND_FREE;
-}
-
 /* Is the record's decision void for this packet, so that the packet comes as if new? */
 static __always_inline bool is_over(const struct packet *pkt, const struct flow *flow,
 				    enum flow_state state, const struct backend *backend)
@@ -149,13 +169,17 @@ static __always_inline bool is_over(const struct packet *pkt, const struct flow 
 
 /* ---- the way back ------------------------------------------------------------------------- */
 
-/* Where frames to the client go: as the kernel routes it, else back where its packet came from. */
-static __always_inline union next_hop route_to_client(struct xdp_md *ctx, const struct address *vip,
-						      const struct address *client, bool is_v4,
-						      union next_hop fallback)
+/*
+ * Where frames to the client go, as the word of a next_hop: as the kernel routes it, else back
+ * where its packet came from. Not inlined, since the stack of the main path has no room for it.
+ */
+static __attribute__((noinline)) __u64 route_to_client(struct xdp_md *ctx,
+						       const struct address *vip,
+						       const struct address *client, bool is_v4,
+						       __u64 fallback)
 {
 	struct bpf_fib_lookup fib = { .ifindex = ctx->ingress_ifindex };
-	union next_hop hop = fallback;
+	union next_hop hop = { .word = fallback };
 	struct interface *egress;
 
 	if (is_v4) {
@@ -172,11 +196,11 @@ static __always_inline union next_hop route_to_client(struct xdp_md *ctx, const 
 		if (egress) {
 			__builtin_memcpy(hop.hop.mac, fib.dmac, sizeof(fib.dmac));
 			hop.hop.interface = egress->self.hop.interface;
-			return hop;
+			return hop.word;
 		}
 	}
 	note(EVENT_REPLY_BY_SYN);
-	return hop;
+	return fallback;
 }
 
 static __always_inline struct flow make_reply(struct xdp_md *ctx, struct packet *pkt, __u32 id)
@@ -189,8 +213,8 @@ static __always_inline struct flow make_reply(struct xdp_md *ctx, struct packet 
 		.word = flow_word(bpf_get_prandom_u32(), FLOW_ESTABLISHED),
 		.seen = pkt->now,
 		.backend = id,
-		.next_hop = route_to_client(ctx, &pkt->flow.server, &pkt->flow.client, pkt->is_v4,
-					    back),
+		.next_hop.word = route_to_client(ctx, &pkt->flow.server, &pkt->flow.client,
+						 pkt->is_v4, back.word),
 		.vip = pkt->flow.server,
 		.vip_port = pkt->flow.server_port,
 		.route_generation = generation,
@@ -220,30 +244,62 @@ static __always_inline bool is_reply_taken(const struct packet *pkt, const struc
 
 /* ---- records ------------------------------------------------------------------------------- */
 
+/* A flow of the template is confirmed, so the template is. */
+static __attribute__((noinline)) int confirm_template(const struct flow_key *flow, __u32 service_id)
+{
+	struct service *service = bpf_map_lookup_elem(&services, &service_id);
+	struct flow_key key;
+	struct flow *opening, template;
+
+	if (!service)
+		return 0;
+	key = template_key(flow, service);
+	opening = bpf_map_lookup_elem(&pending, &key);
+	if (!opening)
+		return 0;
+	template = *opening;
+	if (NONCE(READ_ONCE(opening->word)) != NONCE(template.word))
+		return 0;
+	if (!bpf_map_update_elem(&flows, &key, &template, BPF_NOEXIST))
+		bpf_map_delete_elem(&pending, &key);
+	return 0;
+}
+
+/* Where a NAT backend's answers go. */
+static __always_inline enum verdict open_reply(struct xdp_md *ctx, struct packet *pkt,
+					       const struct backend *backend)
+{
+	struct flow_key key = reply_key(&pkt->flow, backend);
+	struct flow reply = make_reply(ctx, pkt, pkt->backend);
+
+	return bpf_map_update_elem(&pending, &key, &reply, BPF_ANY) ? DROP_NO_ROOM : NEXT;
+}
+
+static __always_inline void count_opened(const struct packet *pkt)
+{
+	struct backend_counters *counters = bpf_map_lookup_elem(&backend_counters, &pkt->backend);
+
+	if (counters)
+		counters->flows++;
+}
+
 /* Records a flow's opening. */
 static __always_inline enum verdict open_flow(struct xdp_md *ctx, struct packet *pkt,
-					      const struct backend *backend)
+					      const struct backend *backend, bool persistent)
 {
-	struct backend_counters *counters;
 	struct flow flow = {
 		.word = flow_word(bpf_get_prandom_u32(), is_tcp(pkt) ? FLOW_SYN : FLOW_UDP),
 		.seen = pkt->now,
 		.backend = pkt->backend,
+		.persistent = persistent,
 	};
 
-	if (backend->forwarding == FORWARDING_NAT) {
-		struct flow_key key = reply_key(&pkt->flow, backend);
-		struct flow reply = make_reply(ctx, pkt, pkt->backend);
-
-		if (bpf_map_update_elem(&pending, &key, &reply, BPF_ANY))
-			return DROP_NO_ROOM;
-	}
+	if (backend->forwarding == FORWARDING_NAT)
+		TRY(open_reply(ctx, pkt, backend));
 	if (bpf_map_update_elem(&pending, &pkt->flow, &flow, BPF_NOEXIST))
 		return DROP_FLOW_BUSY;
-	count_pending(pkt->backend, 1);
-	counters = bpf_map_lookup_elem(&backend_counters, &pkt->backend);
-	if (counters)
-		counters->flows++;
+	count_pending(pkt->backend, backend, 1);
+	count_opened(pkt);
 	return NEXT;
 }
 
@@ -260,6 +316,7 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 		.word = flow_word(bpf_get_prandom_u32(), state),
 		.seen = pkt->now,
 		.backend = id,
+		.persistent = opening->persistent,
 	};
 	long err = bpf_map_update_elem(&flows, &pkt->flow, &flow, BPF_NOEXIST);
 
@@ -270,9 +327,9 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 		become(opening, word, state);
 		return;
 	}
-	count_flow(id, state, 1);
-	if (!bpf_map_delete_elem(&pending, &pkt->flow))
-		count_pending(id, -1);
+	if (flow.persistent)
+		confirm_template(&pkt->flow, pkt->service);
+	count_flow(id, backend, state, 1, bpf_map_delete_elem(&pending, &pkt->flow) ? 0 : -1);
 	if (backend->forwarding == FORWARDING_NAT) {
 		struct flow_key key = reply_key(&pkt->flow, backend);
 		struct flow reply = make_reply(ctx, pkt, id);
@@ -303,7 +360,7 @@ static __always_inline void retire(const struct flow_key *key, struct flow *flow
 {
 	if (!become(flow, word, FLOW_DEAD))
 		return;
-	count_flow(id, flow_state(word), -1);
+	count_flow(id, backend, flow_state(word), -1, 0);
 	delete_reply(key, backend);
 	bpf_map_delete_elem(&flows, key);
 }
@@ -323,8 +380,8 @@ static __always_inline struct backend *meet_confirmed(struct packet *pkt, struct
 	}
 	touch(flow, pkt->now);
 	if (next != state && become(flow, word, next)) {
-		count_flow(id, state, -1);
-		count_flow(id, next, 1);
+		count_flow(id, backend, state, -1, 0);
+		count_flow(id, backend, next, 1, 0);
 	}
 	pkt->backend = id;
 	return backend;
@@ -343,7 +400,7 @@ static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct p
 	if (is_over(pkt, flow, state, backend)) {
 		delete_reply(&pkt->flow, backend);
 		if (!bpf_map_delete_elem(&pending, &pkt->flow))
-			count_pending(id, -1);
+			count_pending(id, backend, -1);
 		return NULL;
 	}
 	touch(flow, pkt->now);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -44,6 +45,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct backend);
 } backends SEC(".maps");
+
+/* Its flows have ended; the entry may serve another backend soon. */
+static __always_inline bool is_gone(const struct backend *backend)
+{
+	return backend->state == BACKEND_GONE || backend->state == BACKEND_FREE;
+}
 
 /* A variable rather than a map of its own: the program reads it without a lookup. */
 struct settings settings SEC(".data.settings");

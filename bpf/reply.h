@@ -14,6 +14,7 @@ static __always_inline void close_forward(struct packet *pkt, const struct flow_
 {
 	struct flow_key key = *reply;
 	enum flow_state state, next;
+	struct backend *backend;
 	struct flow *flow;
 	__u64 word;
 
@@ -31,8 +32,11 @@ static __always_inline void close_forward(struct packet *pkt, const struct flow_
 	next = next_state(pkt, state);
 	if (state == FLOW_DEAD || next == state || !become(flow, word, next))
 		return;
-	count_flow(record->backend, state, -1);
-	count_flow(record->backend, next, 1);
+	backend = bpf_map_lookup_elem(&backends, &record->backend);
+	if (!backend)
+		return;
+	count_flow(record->backend, backend, state, -1, 0);
+	count_flow(record->backend, backend, next, 1, 0);
 }
 
 /* Routes or neighbours have changed since the way back was looked up. */
@@ -40,15 +44,15 @@ static __always_inline void reroute(struct xdp_md *ctx, struct packet *pkt, stru
 {
 	__u32 generation = READ_ONCE(settings.route_generation);
 	__u64 word = READ_ONCE(record->word);
-	union next_hop hop;
+	__u64 hop;
 
 	if (READ_ONCE(record->route_generation) == generation)
 		return;
 	hop = route_to_client(ctx, &record->vip, &pkt->flow.server, pkt->is_v4,
-			      (union next_hop){ .word = READ_ONCE(record->next_hop.word) });
+			      READ_ONCE(record->next_hop.word));
 	if (NONCE(READ_ONCE(record->word)) != NONCE(word))
 		return;
-	WRITE_ONCE(record->next_hop.word, hop.word);
+	WRITE_ONCE(record->next_hop.word, hop);
 	WRITE_ONCE(record->route_generation, generation);
 	note(EVENT_REPLY_REROUTED);
 }

@@ -1,31 +1,297 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * schedule.h - who serves a new flow? The agent has turned scheduler and weights into a table; all
- * CPUs share its cursor, so the order is exact and not per CPU.
+ * schedule.h - who serves a new flow? The agent has turned scheduler and weights into a table:
+ *
+ *     rr wrr                     turns; all CPUs share the cursor, so the order is exact
+ *     sh dh mh                   a ring; a hash of the packet says where to look
+ *     lc wlc sed nq fo ovf twos  the members in IPVS's order; their open flows decide
+ *
+ * A backend that is gone or full is passed over, as IPVS passes over what it calls overloaded.
  */
 #pragma once
 
+#include "bpf/connections.h"
 #include "bpf/maps.h"
+#include "bpf/packet.h"
+
+/* Looking through a table; 0 is nobody. */
+struct search {
+	struct table_region region;
+	__u64 hash;
+	__u32 excluded; /* was chosen already, and could not serve this client */
+	__u32 protocol;
+	struct candidate {
+		__u32 backend; /* 0: none yet */
+		__u32 weight;
+		__u64 load;
+	} found, other; /* twos draws another */
+	__u32 total;	/* twos: of the weights */
+	__s32 draws[2]; /* twos: below 0 is done */
+};
+
+/* The open flows of a backend that may be given one more; else NULL. */
+static __always_inline struct connections *usable(const struct search *search,
+						  const union slot *slot)
+{
+	struct connections *open;
+	struct backend *backend;
+	__u32 id = slot->backend;
+
+	if (!slot->weight || id == search->excluded)
+		return NULL;
+	backend = bpf_map_lookup_elem(&backends, &id);
+	if (!backend || is_gone(backend))
+		return NULL;
+	open = bpf_map_lookup_elem(&connections, &id);
+	if (!open)
+		return NULL;
+	/* Its limit may have been raised since. */
+	if (READ_ONCE(open->full))
+		settle_full(backend, open);
+	return READ_ONCE(open->full) ? NULL : open;
+}
+
+static __always_inline union slot *slot_at(const struct table_region *region, __u32 number)
+{
+	__u32 at = region->offset + 1 + number;
+
+	return bpf_map_lookup_elem(&tables, &at);
+}
+
+/* ---- turns --------------------------------------------------------------------------------- */
+
+static long take_turn(__u32 round, struct search *search)
+{
+	union slot *slot = bpf_map_lookup_elem(&tables, &search->region.offset);
+
+	if (!slot)
+		return 1;
+	slot = slot_at(&search->region,
+		       __sync_fetch_and_add(&slot->cursor, 1) % search->region.size);
+	if (!slot)
+		return 1;
+	if (!usable(search, slot))
+		return 0;
+	search->found.backend = slot->backend;
+	return 1;
+}
+
+/* ---- rings --------------------------------------------------------------------------------- */
+
+/* Where to look at the nth attempt. sh goes on as ip_vs_sh.c's fallback does. */
+static __always_inline __u32 position(const struct search *search, __u32 attempt)
+{
+	__u32 hash = search->hash, step = search->hash >> 32 | 1;
+
+	switch (search->region.scheduler) {
+	case SCHEDULER_SH:
+		return (attempt ? 2 * hash + attempt - 1 : hash) % RING_SIZE;
+	case SCHEDULER_DH:
+		return (hash + attempt) % RING_SIZE;
+	}
+	return (hash + (__u64)attempt * step) % search->region.size;
+}
+
+static long look_in_ring(__u32 attempt, struct search *search)
+{
+	union slot *slot = slot_at(&search->region, position(search, attempt));
+
+	if (!slot)
+		return 1;
+	if (!usable(search, slot))
+		return search->region.strict;
+	search->found.backend = slot->backend;
+	return 1;
+}
+
+/* The Linux kernel's hash_32() (include/linux/hash.h) to the ring's eight bits. */
+static __always_inline __u32 ring_hash(__u32 value)
+{
+	return value * 0x61c88647U >> 24;
+}
+
+/* As IPVS folds an address to 32 bits. */
+static __always_inline __u32 fold(const struct address *address, bool is_v4)
+{
+	__u32 words = address->words[3];
+
+	if (!is_v4)
+		words ^= address->words[0] ^ address->words[1] ^ address->words[2];
+	return bpf_ntohl(words);
+}
+
+static __always_inline __u64 hash_of(const struct packet *pkt, const struct table_region *region)
+{
+	__u16 port = region->hash == HASH_SOURCE ? 0 : pkt->flow.client_port;
+	struct endpoint_key client = { .address = pkt->flow.client, .port = port };
+	struct endpoint_key server = { .address = pkt->flow.server,
+				       .port = pkt->flow.server_port,
+				       .protocol = pkt->flow.protocol };
+
+	switch (region->scheduler) {
+	case SCHEDULER_SH:
+		return ring_hash(fold(&pkt->flow.client, pkt->is_v4) + port);
+	case SCHEDULER_DH:
+		return ring_hash(fold(&pkt->flow.server, pkt->is_v4));
+	case SCHEDULER_MH:
+		if (region->hash != HASH_5TUPLE)
+			return endpoint_hash(&client);
+		return endpoint_hash(&client) + 3 * endpoint_hash(&server);
+	}
+	return 0;
+}
+
+/* ---- by load ------------------------------------------------------------------------------- */
+
+/* lc and wlc: ip_vs_dest_conn_overhead() in include/net/ip_vs.h. */
+static __always_inline __u64 load_of(const struct search *search, const struct connections *open)
+{
+	__u64 active = active_of(open, search->protocol);
+
+	switch (search->region.scheduler) {
+	case SCHEDULER_SED:
+	case SCHEDULER_NQ:
+		return active + 1;
+	case SCHEDULER_OVF:
+		return active;
+	}
+	return (active << 8) + inactive_of(open, search->protocol);
+}
+
+/* Is one to be preferred to another? The first of equals stays. */
+static __always_inline bool is_better(__u32 scheduler, const struct candidate *one,
+				      const struct candidate *other)
+{
+	switch (scheduler) {
+	case SCHEDULER_LC:
+		return one->load < other->load;
+	case SCHEDULER_FO:
+	case SCHEDULER_OVF:
+		return one->weight > other->weight;
+	}
+	return other->load * one->weight > one->load * other->weight;
+}
+
+static __always_inline struct candidate
+candidate(const struct search *search, const union slot *slot, const struct connections *open)
+{
+	return (struct candidate){
+		.backend = slot->backend,
+		.weight = slot->weight,
+		.load = load_of(search, open),
+	};
+}
+
+static long weigh(__u32 number, struct search *search)
+{
+	union slot *slot = slot_at(&search->region, number);
+	__u32 scheduler = search->region.scheduler;
+	struct connections *open;
+	struct candidate one;
+
+	if (!slot)
+		return 1;
+	open = usable(search, slot);
+	if (!open)
+		return 0;
+	one = candidate(search, slot, open);
+	if (scheduler == SCHEDULER_OVF && one.load > one.weight)
+		return 0;
+	/* nq: whoever is idle gets it at once. */
+	if (scheduler == SCHEDULER_NQ && one.load == 1) {
+		search->found = one;
+		return 1;
+	}
+	if (!search->found.backend || is_better(scheduler, &one, &search->found))
+		search->found = one;
+	return 0;
+}
+
+static long add_weight(__u32 number, struct search *search)
+{
+	union slot *slot = slot_at(&search->region, number);
+
+	if (slot && usable(search, slot))
+		search->total += slot->weight;
+	return 0;
+}
+
+static __always_inline void draw(struct candidate *drawn, __s32 *left, const struct candidate *one)
+{
+	if (*left < 0)
+		return;
+	*left -= one->weight;
+	if (*left < 0)
+		*drawn = *one;
+}
+
+static long draw_both(__u32 number, struct search *search)
+{
+	union slot *slot = slot_at(&search->region, number);
+	struct connections *open;
+	struct candidate one;
+
+	if (!slot)
+		return 1;
+	open = usable(search, slot);
+	if (!open)
+		return 0;
+	one = candidate(search, slot, open);
+	draw(&search->found, &search->draws[0], &one);
+	draw(&search->other, &search->draws[1], &one);
+	return search->draws[0] < 0 && search->draws[1] < 0;
+}
+
+/* twos: two draws by weight, and the less loaded of the two (ip_vs_twos.c). */
+static __always_inline void take_less_loaded(struct search *search)
+{
+	bpf_loop(search->region.size, add_weight, search, 0);
+	if (!search->total)
+		return;
+	search->draws[0] = bpf_get_prandom_u32() % search->total;
+	search->draws[1] = bpf_get_prandom_u32() % search->total;
+	bpf_loop(search->region.size, draw_both, search, 0);
+	if (search->other.backend && is_better(SCHEDULER_TWOS, &search->other, &search->found))
+		search->found = search->other;
+}
+
+/* ---- all of them --------------------------------------------------------------------------- */
+
+/* A function of its own, where the verifier would otherwise follow each outcome to the end. */
+__attribute__((noinline)) __u32 search_table(__u64 table, __u64 hash, __u32 excluded,
+					     __u32 protocol)
+{
+	struct search search = { .hash = hash, .excluded = excluded, .protocol = protocol };
+
+	__builtin_memcpy(&search.region, &table, sizeof(table));
+	if (!search.region.size)
+		return 0;
+	switch (search.region.scheduler) {
+	case SCHEDULER_RR:
+	case SCHEDULER_WRR:
+		bpf_loop(search.region.size, take_turn, &search, 0);
+		break;
+	case SCHEDULER_SH:
+	case SCHEDULER_DH:
+	case SCHEDULER_MH:
+		bpf_loop(search.region.size, look_in_ring, &search, 0);
+		break;
+	case SCHEDULER_TWOS:
+		take_less_loaded(&search);
+		break;
+	default:
+		bpf_loop(search.region.size, weigh, &search, 0);
+	}
+	return search.found.backend;
+}
 
 /* The id of the backend that is next, or 0 if the service has none that can serve. */
-static __always_inline __u32 schedule(__u32 service_id)
+static __always_inline __u32 schedule(const struct packet *pkt, const struct service *service,
+				      __u32 excluded)
 {
-	struct service *service = bpf_map_lookup_elem(&services, &service_id);
+	__u64 word = READ_ONCE(service->table);
 	struct table_region region;
-	union slot *slot;
-	__u64 word;
-	__u32 at;
 
-	if (!service)
-		return 0;
-	word = READ_ONCE(service->table);
 	__builtin_memcpy(&region, &word, sizeof(region));
-	if (!region.size)
-		return 0;
-	slot = bpf_map_lookup_elem(&tables, &region.offset);
-	if (!slot)
-		return 0;
-	at = region.offset + 1 + __sync_fetch_and_add(&slot->cursor, 1) % region.size;
-	slot = bpf_map_lookup_elem(&tables, &at);
-	return slot ? slot->backend : 0;
+	return search_table(word, hash_of(pkt, &region), excluded, pkt->flow.protocol);
 }

@@ -48,11 +48,12 @@ struct endpoint_key {
 TYPE_SIZE(struct endpoint_key, 20);
 
 enum direction {
-	DIRECTION_FORWARD = 0, /* client -> vip */
-	DIRECTION_REPLY = 1,   /* backend -> client, NAT only */
+	DIRECTION_FORWARD = 0,	/* client -> vip */
+	DIRECTION_REPLY = 1,	/* backend -> client, NAT only */
+	DIRECTION_TEMPLATE = 2, /* all flows of a masked client, port 0: persistence */
 };
 
-/* `server` is the vip for the forward direction and the backend for the reply. */
+/* `server` is the vip, and for the reply the backend. */
 struct flow_key {
 	struct address client;
 	struct address server;
@@ -99,34 +100,74 @@ static inline __attribute__((always_inline)) __u64 endpoint_hash(const struct en
 
 /* Id 0 is no service and no backend, so that a zeroed word never names one. */
 
+/* In ipvsadm's letters. What a table holds depends on it: turns, a ring, or the members. */
 enum scheduler {
 	SCHEDULER_RR = 0,
 	SCHEDULER_WRR = 1,
+	SCHEDULER_LC = 2,
+	SCHEDULER_WLC = 3,
+	SCHEDULER_SED = 4,
+	SCHEDULER_NQ = 5,
+	SCHEDULER_FO = 6,
+	SCHEDULER_OVF = 7,
+	SCHEDULER_TWOS = 8,
+	SCHEDULER_SH = 9,
+	SCHEDULER_DH = 10,
+	SCHEDULER_MH = 11,
+};
+
+/* What of a packet sh and mh hash. */
+enum hash_of {
+	HASH_SOURCE = 0,
+	HASH_SOURCE_PORT = 1, /* address and port */
+	HASH_5TUPLE = 2,      /* mh only */
 };
 
 struct service {
-	__u64 table; /* struct table_region; size 0: nobody serves */
+	__u64 table; /* struct table_region, whole; size 0: nobody serves */
 	struct endpoint_key key;
 	enum scheduler scheduler;
 	__u32 level; /* wrr: the level its table began at, for who adopts it */
 	char name[32];
 	char vip[56]; /* "tcp 172.16.192.169:80", for people */
-	__u8 pad[4];
+	__u8 hash;    /* enum hash_of */
+	__u8 strict;
+	/* Read by packets, each on its own: */
+	__u8 one_packet;	 /* 1: UDP, each packet is given to a backend anew */
+	__u8 persistence_prefix; /* of the client's address, bits of 128 */
+	__u32 persistence;	 /* seconds that a client stays with its backend; 0: not at all */
+	__u8 keep_drained;	 /* 1: also with one that takes no new clients */
+	__u8 pad[3];
 };
-TYPE_SIZE(struct service, 128);
+TYPE_SIZE(struct service, 136);
 
-/* Where a service's table lies: slot `offset` is its cursor, `size` slots of backends follow. */
+/*
+ * Where a service's table lies, and how it is read: slot `offset` is its cursor, `size` slots of
+ * backends follow.
+ */
 struct table_region {
 	__u32 offset;
-	__u32 size;
+	__u32 size : 20;
+	__u32 scheduler : 8; /* enum scheduler */
+	__u32 hash : 2;	     /* enum hash_of */
+	__u32 strict : 1;    /* sh, mh: whose backend is full is refused, as by IPVS */
+	__u32 pad : 1;
 };
 TYPE_SIZE(struct table_region, 8);
 
+#define MAX_TABLE_SIZE 65536
+
 union slot {
 	__u64 cursor; /* of the region's first slot: how many flows were scheduled by it */
-	__u32 backend;
+	struct {
+		__u32 backend;
+		__u32 weight; /* 0: keeps its slots, takes no flows */
+	};
 };
 TYPE_SIZE(union slot, 8);
+
+/* sh and dh have as many slots, as those of IPVS. */
+#define RING_SIZE 256
 
 enum forwarding {
 	FORWARDING_DR = 0,
@@ -165,17 +206,19 @@ struct backend {
 	__u8 fallback; /* 1: serves only while no other backend does */
 	__u32 weight;  /* as configured */
 	__u32 service;
-	__u32 position;	  /* in the service's list, from its tail: the order they came in */
-	char address[56]; /* "172.16.254.18:80", for people */
+	__u32 position;	       /* in the service's list, from its tail: the order they came in */
+	__u32 max_connections; /* as ipvsadm's -x: it takes no more flows; 0: no limit */
+	__u32 min_connections; /* as -y: until they are fewer again; 0: three quarters */
+	char address[56];      /* "172.16.254.18:80", for people */
 };
-TYPE_SIZE(struct backend, 104);
+TYPE_SIZE(struct backend, 112);
 
 /* Open flows of a backend. `pending` may be too high until the next sweep. */
 struct connections {
 	__u32 active;
 	__u32 inactive;
 	__u32 pending;
-	__u32 pad;
+	__u32 full; /* 1: max_connections was reached, and they are not few enough again */
 };
 TYPE_SIZE(struct connections, 16);
 
@@ -197,7 +240,8 @@ enum flow_state {
 	FLOW_FIN = 3,
 	FLOW_CLOSED = 4, /* a reset was seen; it may have been forged */
 	FLOW_UDP = 5,
-	FLOW_STATES = 8, /* a power of two, so that a mask bounds an index */
+	FLOW_TEMPLATE = 6, /* of DIRECTION_TEMPLATE */
+	FLOW_STATES = 8,   /* a power of two, so that a mask bounds an index */
 };
 
 /*
@@ -209,11 +253,17 @@ struct flow {
 	__u64 word;
 	__u32 seen; /* jiffies, the low 32 bits, of this direction's last packet */
 	__u32 backend;
+	union {
+		union next_hop next_hop; /* the way back of NAT */
+		struct {
+			__u32 timeout; /* jiffies */
+			__u32 held;    /* when a sweep last saw a flow of it */
+		} stay;		       /* of a template */
+	};
 	/* The way back of NAT, unused forward: */
-	union next_hop next_hop;
 	struct address vip;
 	__u16 vip_port;
-	__u16 pad;
+	__u16 persistent;	/* forward: 1: it holds its client's template */
 	__u32 route_generation; /* settings.route_generation when next_hop was looked up */
 };
 TYPE_SIZE(struct flow, 48);
@@ -312,11 +362,12 @@ struct counter {
 };
 TYPE_SIZE(struct counter, 16);
 
-/* What the expiry program answers. */
+/* What the expiry program is told and answers. */
 struct sweep {
-	__u32 flows; /* records seen, both directions */
+	__u32 flows; /* records seen */
 	__u32 pending;
 	__u32 expired;
-	__u32 pad;
+	__u32 first; /* 1: nobody swept before, so nobody has said which templates have open flows
+		      */
 };
 TYPE_SIZE(struct sweep, 16);

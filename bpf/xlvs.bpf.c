@@ -23,12 +23,13 @@
 #include "bpf/maps.h"
 #include "bpf/packet.h"
 #include "bpf/parse.h"
+#include "bpf/persistence.h"
 #include "bpf/refuse.h"
 #include "bpf/reply.h"
 #include "bpf/schedule.h"
 #include "bpf/service.h"
 
-/* How many backends are asked for one that is not gone and has this client port free. */
+/* How many backends are asked for one that has this client port free. */
 #define SCHEDULE_ATTEMPTS 4
 
 /* The packet is sent to a service; is it fit to be served? */
@@ -55,33 +56,64 @@ static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *p
 }
 
 /* The backend for a new flow. */
-static __always_inline enum verdict choose(struct packet *pkt, struct backend **chosen)
+static __always_inline enum verdict choose(struct packet *pkt, const struct service *service,
+					   struct backend **chosen)
 {
 	enum verdict verdict = REFUSE_NO_BACKEND;
+	__u32 id = 0;
 
+	if (service->persistence) {
+		id = find_template(&pkt->flow, service, pkt->now);
+		*chosen = bpf_map_lookup_elem(&backends, &id);
+		if (id && *chosen && !is_reply_taken(pkt, *chosen)) {
+			pkt->backend = id;
+			return NEXT;
+		}
+	}
 	for (int i = 0; i < SCHEDULE_ATTEMPTS; i++) {
-		__u32 id = schedule(pkt->service);
-		struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+		struct backend *backend;
 
+		id = schedule(pkt, service, id);
+		backend = bpf_map_lookup_elem(&backends, &id);
 		if (!id || !backend)
 			break;
-		if (is_gone(backend))
-			continue;
 		if (is_reply_taken(pkt, backend)) {
 			verdict = REFUSE_REPLY_TAKEN;
 			continue;
 		}
 		pkt->backend = id;
 		*chosen = backend;
+		if (service->persistence)
+			open_template(&pkt->flow, service, id, pkt->now);
 		return NEXT;
 	}
 	return verdict;
 }
 
+/* A packet of no known flow. */
+static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt,
+					  struct backend **chosen)
+{
+	__u32 id = pkt->service;
+	struct service *service = bpf_map_lookup_elem(&services, &id);
+	enum verdict verdict;
+
+	if (!opens_flow(pkt))
+		return refuse_with_reset(ctx, pkt);
+	if (!service)
+		return DROP_FLOW_BUSY;
+	verdict = choose(pkt, service, chosen);
+	if (verdict != NEXT)
+		return refuse_with_unreachable(ctx, pkt, verdict);
+	if (!service->one_packet || is_tcp(pkt))
+		return open_flow(ctx, pkt, *chosen, service->persistence != 0);
+	count_opened(pkt);
+	return (*chosen)->forwarding == FORWARDING_NAT ? open_reply(ctx, pkt, *chosen) : NEXT;
+}
+
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)
 {
 	struct backend *backend;
-	enum verdict verdict;
 
 	TRY(parse(ctx, pkt));
 	pkt->service = find_service(pkt);
@@ -90,14 +122,8 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 	/* From here on the packet is ours: serve it, refuse it or drop it, never leak it. */
 	TRY(inspect(ctx, pkt));
 	backend = find_flow(ctx, pkt);
-	if (!backend) {
-		if (!opens_flow(pkt))
-			return refuse_with_reset(ctx, pkt);
-		verdict = choose(pkt, &backend);
-		if (verdict != NEXT)
-			return refuse_with_unreachable(ctx, pkt, verdict);
-		TRY(open_flow(ctx, pkt, backend));
-	}
+	if (!backend)
+		TRY(begin(ctx, pkt, &backend));
 	return forward(pkt, backend);
 }
 

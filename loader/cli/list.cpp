@@ -98,12 +98,14 @@ void print_table(const View& view, bool numeric) {
   fmt::print("  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn  State\n");
   for (const auto& service : view.services) {
     fmt::print("{:<4} {} {}\n", text(service.key.protocol),
-               text(service.key.vip, service.key.protocol, numeric), word(service.scheduler));
+               text(service.key.vip, service.key.protocol, numeric),
+               word(service.scheduling.scheduler));
     for (const auto& backend : service.backends) {
-      fmt::print("  -> {:<28} {:<7} {:<6} {:<10} {:<10} {}{}\n",
+      fmt::print("  -> {:<28} {:<7} {:<6} {:<10} {:<10} {}{}{}\n",
                  text(backend.entry.key.endpoint, service.key.protocol, numeric),
                  text(backend.entry.key.forwarding), weight_of(backend), backend.active,
-                 backend.inactive, text(backend), backend.entry.key.fallback ? ", fallback" : "");
+                 backend.inactive, text(backend), backend.full ? ", full" : "",
+                 backend.entry.key.fallback ? ", fallback" : "");
     }
   }
 }
@@ -146,6 +148,9 @@ nlohmann::ordered_json to_json(const BackendView& backend, const char* counters)
           {"weight", backend.entry.weight},
           {"state", text(backend)},
           {"serves", backend.serves},
+          {"full", backend.full},
+          {"max_connections", backend.entry.max_connections},
+          {"min_connections", backend.entry.min_connections},
           {"active", backend.active},
           {"inactive", backend.inactive},
           {counters, to_json(backend.counters)}};
@@ -163,7 +168,7 @@ nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
                         {"vip", service.key.vip.address.text()},
                         {"port", service.key.vip.port},
                         {"protocol", word(service.key.protocol)},
-                        {"scheduler", word(service.scheduler)},
+                        {"scheduler", word(service.scheduling.scheduler)},
                         {counters, to_json(sum(service))},
                         {"backends", std::move(backends)}});
   }

@@ -6,6 +6,7 @@
 
 #include "loader/config/compile_backend.h"
 #include "loader/config/compile_check.h"
+#include "loader/state/tables.h"
 
 namespace xlvs::config {
 
@@ -16,6 +17,62 @@ std::optional<Address> compile_vip(const Node& node, Names& names, Report& repor
   if (!vip || !vip->is_loopback()) return vip;
   report.error(node, "a vip must be reachable by clients, " + vip->text() + " is loopback");
   return std::nullopt;
+}
+
+// IPVS keeps it in whole seconds.
+constexpr DurationRange persistence_range{std::chrono::seconds(1), std::chrono::hours(7 * 24),
+                                          std::chrono::seconds(1)};
+
+void compile_persistence(const Node& node, bool is_v4, Scheduling& scheduling, Report& report) {
+  if (!node.present()) return;
+  const uint8_t bits = is_v4 ? 32 : 128;
+  scheduling.persistence = std::chrono::duration_cast<std::chrono::seconds>(
+      compile_duration(node["timeout"], persistence_range, std::chrono::seconds(300), report));
+  const auto prefix = node["prefix"].get_or(bits);
+  if (prefix > bits) {
+    report.error(node["prefix"], "an IPv4 address has 32 bits", "write at most 32");
+    return;
+  }
+  scheduling.prefix = static_cast<uint8_t>(128 - bits + prefix);
+  scheduling.expire_drained = node["expire_drained"].get_or(scheduling.expire_drained);
+}
+
+Scheduling compile_scheduling(const Node& node, Scheduler otherwise, Report& report) {
+  Scheduling scheduling;
+  scheduling.scheduler = word_or(node["scheduler"], words::schedulers, otherwise);
+  const bool is_mh = scheduling.scheduler == Scheduler::mh;
+  const bool hashes = is_mh || scheduling.scheduler == Scheduler::sh;
+  if (is_mh) scheduling.hash = HashOf::five_tuple;
+  if (!hashes) {
+    const std::string about =
+        "only sh and mh look at it, and this is " + std::string(word(scheduling.scheduler));
+    if (word_or(node["hash"], words::hashes, HashOf::source) != HashOf::source) {
+      report.note(node["hash"], about);
+    }
+    if (node["strict_ipvs"].get_or(false)) report.note(node["strict_ipvs"], about);
+    return scheduling;
+  }
+  scheduling.hash = word_or(node["hash"], words::hashes, scheduling.hash);
+  scheduling.strict_ipvs = node["strict_ipvs"].get_or(false);
+  if (!is_mh && scheduling.hash == HashOf::five_tuple) {
+    report.error(node["hash"], "sh hashes the source alone, as IPVS does",
+                 R"(write "source" or "source_port", or use "scheduler": "mh")");
+  }
+  return scheduling;
+}
+
+// A scheduler that compares its members has to look at each of them.
+void check_compared(const Node& list, const Service& service, Report& report) {
+  constexpr Scheduler compare[] = {Scheduler::lc, Scheduler::wlc, Scheduler::sed, Scheduler::nq,
+                                   Scheduler::fo, Scheduler::ovf, Scheduler::twos};
+  const Scheduler scheduler = service.scheduling.scheduler;
+  if (std::find(std::begin(compare), std::end(compare), scheduler) == std::end(compare)) return;
+  if (service.backends.size() <= tables::max_compared) return;
+  report.error(list,
+               std::string(word(scheduler)) + " compares at most " +
+                   std::to_string(tables::max_compared) + " backends, these are " +
+                   std::to_string(service.backends.size()),
+               R"(use "mh", "wrr" or "rr")");
 }
 
 // Keys that only an http check looks at, in a check that is none.
@@ -87,7 +144,7 @@ std::optional<Backend> fallback_of(const Node& node, const Defaults& defaults,
 Defaults compile_defaults(const Node& root, Report& report) {
   const Service service;
   const Backend backend;
-  return {word_or(root["scheduler"], words::schedulers, service.scheduler),
+  return {word_or(root["scheduler"], words::schedulers, service.scheduling.scheduler),
           word_or(root["forwarding"], words::forwardings, backend.forwarding),
           word_or(root["on_failure"], words::on_failures, service.on_failure),
           compile_check(root["check"], Check{}, report), root["fallback"]};
@@ -100,7 +157,12 @@ std::optional<Service> compile_service(const Node& node, const Defaults& default
   const auto vip = compile_vip(node["vip"], names, report);
   const auto port = node["port"].json().get<uint16_t>();
   service.protocol = word_or(node["protocol"], words::protocols, Protocol::tcp);
-  service.scheduler = word_or(node["scheduler"], words::schedulers, defaults.scheduler);
+  service.scheduling = compile_scheduling(node, defaults.scheduler, report);
+  compile_persistence(node["persistence"], !vip || vip->is_v4(), service.scheduling, report);
+  service.scheduling.one_packet = node["one_packet"].get_or(false);
+  if (service.scheduling.one_packet && service.protocol != Protocol::udp) {
+    report.error(node["one_packet"], "only UDP has flows of one packet", "remove it");
+  }
   service.on_failure = word_or(node["on_failure"], words::on_failures, defaults.on_failure);
 
   Check above = defaults.check;
@@ -111,6 +173,7 @@ std::optional<Service> compile_service(const Node& node, const Defaults& default
       compile_check(node["check"], above, report)};
   service.backends = compile_backends(node["backends"], surroundings, names, report);
   service.fallback = fallback_of(node, defaults, surroundings, service, names, report);
+  check_compared(node["backends"], service, report);
   note_shares(node["backends"], service.backends, report);
   note_unused(node["check"], surroundings.check.type, report);
   if (!vip) return std::nullopt;

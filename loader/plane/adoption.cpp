@@ -2,6 +2,7 @@
 // How a KernelPlane begins: with what it finds in the maps. Whoever wrote them may have been killed
 // between any two stores.
 #include <algorithm>
+#include <bit>
 
 #include "bpf/types.h"
 #include "loader/base/log.h"
@@ -29,13 +30,13 @@ void KernelPlane::adopt() {
 void KernelPlane::adopt_table(ServiceEntry& service) {
   Scheduled& scheduled = scheduled_.at(service.key);
   const ::service& entry = maps_.services[scheduled.id];
-  const auto slots = read_slots(region_of(entry));
+  const auto region = region_of(entry);
+  const auto expected = wire::to_wire(service.scheduling, region.offset, region.size);
+  if (region.size > 0 && std::bit_cast<__u64>(region) != std::bit_cast<__u64>(expected)) return;
+  const auto slots = read_slots(region);
   const auto taking_part = members(service);
   const auto list = candidates(service.key, taking_part);
-  const auto expected = service.scheduler == Scheduler::rr
-                            ? tables::rr(list, slots.empty() ? 0 : slots.back(), slots)
-                            : tables::wrr(list, entry.level).slots;
-  if (slots != expected) return;
+  if (!tables::made_from(service.scheduling, list, entry.level, slots)) return;
   scheduled.list = list;
   service.table = taking_part;
 }
@@ -61,10 +62,10 @@ void KernelPlane::adopt_services() {
     const ::service& entry = maps_.services[id];
     if (entry.key.port == 0 || index_.find(entry.key) != id) continue;
     const ServiceKey key = wire::service_key(entry.key);
-    const auto scheduler = static_cast<Scheduler>(entry.scheduler);
+    const auto scheduling = wire::scheduling_of(entry);
     applied_.emplace(
-        key, ServiceEntry{.key = key, .name = entry.name, .scheduler = scheduler, .open = true});
-    scheduled_.emplace(key, Scheduled{id, scheduler, {}});
+        key, ServiceEntry{.key = key, .name = entry.name, .scheduling = scheduling, .open = true});
+    scheduled_.emplace(key, Scheduled{id, scheduling, {}});
     service_ids_.take_at(id, 1);
     if (const auto region = region_of(entry); region.size > 0) {
       slots_.take_at(region.offset, region.size + 1);

@@ -84,12 +84,12 @@ Result<void> KernelPlane::apply_one(const AddService& change) {
   if (!id) return id.error();
   ::service entry{};
   entry.key = wire::service_key(change.key);
-  entry.scheduler = static_cast<enum scheduler>(change.scheduler);
+  wire::set_scheduling(entry, change.scheduling);
   wire::copy_text(change.name, entry.name);
   wire::copy_text(change.key.text(), entry.vip);
   maps_.services[*id] = entry;
-  scheduled_[change.key] = {*id, change.scheduler, {}};
-  applied_[change.key] = {.key = change.key, .name = change.name, .scheduler = change.scheduler};
+  scheduled_[change.key] = {*id, change.scheduling, {}};
+  applied_[change.key] = {.key = change.key, .name = change.name, .scheduling = change.scheduling};
   return {};
 }
 
@@ -162,6 +162,8 @@ void KernelPlane::change_backend(uint32_t id, const PutBackend& change) {
   ::backend& entry = maps_.backends[id];
   publish(entry.next_hop.word, wire::to_wire(change.backend.egress).word);
   publish(entry.weight, change.backend.weight);
+  publish(entry.max_connections, change.backend.max_connections);
+  publish(entry.min_connections, change.backend.min_connections);
   publish(entry.position, change.backend.position);
   publish(entry.service, scheduled_.at(change.service).id);
   publish(entry.state, wire::to_wire(change.backend.state));
@@ -198,57 +200,43 @@ std::vector<tables::Candidate> KernelPlane::candidates(const ServiceKey& service
   std::vector<tables::Candidate> list;
   list.reserve(members.size());
   for (const auto& member : members) {
-    list.push_back({backend_ids_of_.at({service, member.key}), member.weight});
+    const auto address = wire::reply_key(member.key.endpoint, service.protocol);
+    list.push_back({backend_ids_of_.at({service, member.key}), member.weight, member.share,
+                    endpoint_hash(&address)});
   }
   return list;
 }
 
-std::vector<uint32_t> KernelPlane::read_slots(table_region region) const {
-  std::vector<uint32_t> slots(region.size);
-  for (uint32_t i = 0; i < region.size; ++i) slots[i] = maps_.tables[region.offset + 1 + i].backend;
+std::vector<tables::Candidate> KernelPlane::read_slots(table_region region) const {
+  std::vector<tables::Candidate> slots(region.size);
+  for (uint32_t i = 0; i < region.size; ++i) {
+    const slot& one = maps_.tables[region.offset + 1 + i];
+    slots[i] = {.id = one.backend, .weight = one.weight};
+  }
   return slots;
 }
 
-// The slots of the new table, which goes on where the old one is now.
-std::vector<uint32_t> KernelPlane::next_table(const SetTable& change,
-                                              const std::vector<tables::Candidate>& list,
-                                              Scheduled& scheduled, uint32_t& level) {
+tables::Past KernelPlane::past_of(const Scheduled& scheduled) const {
   const ::service& entry = maps_.services[scheduled.id];
   const auto region = region_of(entry);
-  const auto before = read_slots(region);
-  const uint64_t cursor = before.empty() ? 0 : read_cursor(maps_.tables, region);
-  if (change.scheduler == Scheduler::rr) {
-    const uint32_t last = cursor == 0 ? 0 : before[(cursor - 1) % before.size()];
-    return tables::rr(list, last, before);
-  }
-  if (scheduled.list.empty()) {
-    level = tables::wrr_first_level(list);
-  } else {
-    const auto levels = tables::wrr(scheduled.list, entry.level).levels;
-    const uint32_t now =
-        cursor == 0 || levels.empty() ? entry.level : levels[(cursor - 1) % levels.size()];
-    level = tables::wrr_level_after_change(list, now);
-  }
-  const auto round = tables::wrr(list, level);
-  if (round.apportioned) {
-    spdlog::warn("service {}: its weights need more than {} slots; shares are approximate",
-                 change.name, tables::max_slots);
-  }
-  return round.slots;
+  if (region.size == 0) return {};
+  tables::Past past{.scheduler = static_cast<Scheduler>(region.scheduler),
+                    .list = scheduled.list,
+                    .cursor = read_cursor(maps_.tables, region),
+                    .level = entry.level};
+  for (const auto& slot : read_slots(region)) past.slots.push_back(slot.id);
+  return past;
 }
 
-Result<table_region> KernelPlane::write_table(const std::vector<uint32_t>& slots) {
+Result<table_region> KernelPlane::write_table(const Scheduling& scheduling,
+                                              const std::vector<tables::Candidate>& slots) {
   if (slots.empty()) return table_region{};
   const auto size = static_cast<uint32_t>(slots.size());
   const auto offset = take(slots_, size + 1, "slots");
   if (!offset) return offset.error();
   maps_.tables[*offset].cursor = 0;
-  for (uint32_t i = 0; i < size; ++i) {
-    slot value{};
-    value.backend = slots[i];
-    maps_.tables[*offset + 1 + i] = value;
-  }
-  return table_region{*offset, size};
+  for (uint32_t i = 0; i < size; ++i) maps_.tables[*offset + 1 + i] = wire::to_wire(slots[i]);
+  return wire::to_wire(scheduling, *offset, size);
 }
 
 void KernelPlane::publish_table(uint32_t service, table_region region) {
@@ -260,16 +248,18 @@ void KernelPlane::publish_table(uint32_t service, table_region region) {
 // Where there is no room for a new table: the turns of those that serve no longer go to others,
 // each by one store. Its shares are not right, but nobody waits for a dead backend.
 void KernelPlane::patch_table(uint32_t service, const std::vector<tables::Candidate>& list) {
-  std::vector<uint32_t> serving;
+  std::map<uint32_t, uint64_t> serving;  // slots by id
   for (const auto& candidate : list) {
-    if (candidate.weight > 0) serving.push_back(candidate.id);
+    if (candidate.weight > 0) serving[candidate.id] = wire::to_wire(candidate).cursor;
   }
   if (serving.empty()) return publish_table(service, {});
   const auto region = region_of(maps_.services[service]);
+  auto next = serving.begin();
   for (uint32_t i = 1; i <= region.size; ++i) {
     slot& one = maps_.tables[region.offset + i];
-    const auto stays = std::find(serving.begin(), serving.end(), one.backend);
-    if (stays == serving.end()) publish(one.backend, serving[i % serving.size()]);
+    if (serving.contains(one.backend)) continue;
+    publish(one.cursor, static_cast<__u64>(next->second));
+    if (++next == serving.end()) next = serving.begin();
   }
 }
 
@@ -283,12 +273,16 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   });
   // Tried again, and still without those that have no room.
   if (applied.table == members && applied.name == change.name &&
-      applied.scheduler == change.scheduler) {
+      applied.scheduling == change.scheduling) {
     return {};
   }
   const auto list = candidates(change.service, members);
-  uint32_t level = 0;
-  const auto region = write_table(next_table(change, list, scheduled, level));
+  const auto table = tables::make(change.scheduling, list, past_of(scheduled));
+  if (table.apportioned) {
+    spdlog::warn("service {}: its weights need more than {} slots; shares are approximate",
+                 change.name, tables::max_slots);
+  }
+  const auto region = write_table(change.scheduling, table.slots);
   if (!region) {
     patch_table(scheduled.id, list);
     applied.table.reset();
@@ -296,13 +290,13 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   }
   publish_table(scheduled.id, *region);
   // Not read by packets:
-  entry.level = level;
-  entry.scheduler = static_cast<enum scheduler>(change.scheduler);
+  entry.level = table.level;
+  wire::set_scheduling(entry, change.scheduling);
   wire::copy_text(change.name, entry.name);
-  scheduled.scheduler = change.scheduler;
+  scheduled.scheduling = change.scheduling;
   scheduled.list = list;
   applied.name = change.name;
-  applied.scheduler = change.scheduler;
+  applied.scheduling = change.scheduling;
   applied.table = std::move(members);
   return {};
 }

@@ -57,7 +57,7 @@ class KernelPlane final : public Plane {
   };
   struct Scheduled {  // what a service's table was made from
     uint32_t id = 0;
-    Scheduler scheduler = Scheduler::wrr;
+    Scheduling scheduling;
     std::vector<tables::Candidate> list;
   };
 
@@ -83,12 +83,11 @@ class KernelPlane final : public Plane {
   void change_backend(uint32_t id, const PutBackend& change);
   [[nodiscard]] std::vector<tables::Candidate> candidates(const ServiceKey& service,
                                                           const std::vector<Member>& members) const;
-  [[nodiscard]] std::vector<uint32_t> read_slots(table_region region) const;
-  std::vector<uint32_t> next_table(const SetTable& change,
-                                   const std::vector<tables::Candidate>& list, Scheduled& scheduled,
-                                   uint32_t& level);
+  [[nodiscard]] std::vector<tables::Candidate> read_slots(table_region region) const;
+  [[nodiscard]] tables::Past past_of(const Scheduled& scheduled) const;
+  Result<table_region> write_table(const Scheduling& scheduling,
+                                   const std::vector<tables::Candidate>& slots);
   void patch_table(uint32_t service, const std::vector<tables::Candidate>& list);
-  Result<table_region> write_table(const std::vector<uint32_t>& slots);
   void publish_table(uint32_t service, table_region region);
   // Puts a key into the index, after a grace period if only erased entries have room.
   Result<void> enter(const endpoint_key& key, uint32_t id);

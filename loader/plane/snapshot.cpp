@@ -62,7 +62,8 @@ std::set<uint32_t> serving(const Arrays& arrays, const ::service& service) {
   std::set<uint32_t> ids;
   const auto region = std::bit_cast<table_region>(service.table);
   for (uint32_t i = 0; i < region.size; ++i) {
-    ids.insert(arrays.tables[region.offset + 1 + i].backend);
+    const slot& one = arrays.tables[region.offset + 1 + i];
+    if (one.weight > 0) ids.insert(one.backend);
   }
   return ids;
 }
@@ -75,6 +76,7 @@ BackendView view_of(const ::backend& backend, uint32_t id, const std::set<uint32
   view.serves = serving.contains(id);
   ::connections open{};
   bpf_map_lookup_elem(connections.fd.get(), &id, &open);
+  view.full = open.full != 0;
   const bool udp = backend.protocol == IPPROTO_UDP;
   // Off until a sweep, and then also below 0.
   const uint32_t pending = static_cast<__s32>(open.pending) > 0 ? open.pending : 0;
@@ -92,10 +94,9 @@ std::vector<ServiceView> read_services(const Arrays& arrays, const Map& connecti
   for (uint32_t id = 1; id < arrays.services.size(); ++id) {
     const ::service& service = arrays.services[id];
     if (service.key.port == 0 || index.find(service.key) != id) continue;
-    services.emplace(id, ServiceView{wire::service_key(service.key),
-                                     service.name,
-                                     static_cast<Scheduler>(service.scheduler),
-                                     {}});
+    services.emplace(
+        id, ServiceView{
+                wire::service_key(service.key), service.name, wire::scheduling_of(service), {}});
     tables.emplace(id, serving(arrays, service));
   }
   for (uint32_t id = 1; id < arrays.backends.size(); ++id) {
@@ -141,6 +142,7 @@ const char* state_text(enum flow_state state) {
       return "CLOSE";
     case FLOW_UDP:
       return "UDP";
+    case FLOW_TEMPLATE:
     case FLOW_DEAD:
     case FLOW_STATES:
       break;

@@ -27,6 +27,7 @@ struct BackendView {
   BackendEntry entry;
   bool draining = false;  // no longer configured, its flows go on
   bool serves = false;    // takes new flows
+  bool full = false;      // but not now: max_connections was reached
   uint32_t active = 0;    // open flows; those only opened are among them
   uint32_t inactive = 0;
   Counters counters;
@@ -35,7 +36,7 @@ struct BackendView {
 struct ServiceView {
   ServiceKey key;
   std::string name;
-  Scheduler scheduler = Scheduler::wrr;
+  Scheduling scheduling;
   std::vector<BackendView> backends;
 };
 

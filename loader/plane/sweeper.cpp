@@ -3,6 +3,8 @@
 
 #include <bpf/bpf.h>
 
+#include <utility>
+
 #include "expire.skel.h"
 #include "loader/plane/map.h"
 
@@ -16,6 +18,7 @@ Result<Sweeper> Sweeper::load(const std::string& pins) {
   auto& maps = skeleton->maps;
   if (const auto shared = share_pinned_maps(skeleton->obj, pins); !shared) return shared.error();
   const uint32_t backends = bpf_map__max_entries(maps.connections);
+  skeleton->rodata->index_mask = bpf_map__max_entries(maps.endpoints) - 1;
   bpf_map__set_max_entries(maps.recount, backends);
   bpf_map__set_max_entries(maps.before, backends);
   if (const int error = expire_bpf__load(skeleton.get())) {
@@ -26,6 +29,7 @@ Result<Sweeper> Sweeper::load(const std::string& pins) {
 
 Result<sweep> Sweeper::run() {
   sweep result{};
+  result.first = std::exchange(first_, false) ? 1 : 0;
   bpf_test_run_opts options{};
   options.sz = sizeof options;
   options.ctx_in = &result;

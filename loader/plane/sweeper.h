@@ -27,6 +27,7 @@ class Sweeper {
 
   explicit Sweeper(Skeleton skeleton) : skeleton_(std::move(skeleton)) {}
   Skeleton skeleton_;
+  bool first_ = true;
 };
 
 }  // namespace xlvs

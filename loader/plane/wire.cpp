@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/plane/publish.h"
+#include "loader/state/rings.h"
+
 namespace xlvs::wire {
 
 ::address to_wire(const Address& value) {
@@ -73,6 +76,45 @@ backend_state to_wire(BackendState state) {
   return BACKEND_UNKNOWN;
 }
 
+static_assert(tables::ring_size == RING_SIZE);
+
+slot to_wire(const tables::Candidate& candidate) {
+  slot out{};
+  out.backend = candidate.id;
+  out.weight = candidate.weight;
+  return out;
+}
+
+table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t size) {
+  table_region region{};
+  region.offset = offset;
+  region.size = size & 0xfffff;
+  region.scheduler = static_cast<uint8_t>(scheduling.scheduler);
+  region.hash = static_cast<uint8_t>(scheduling.hash) & 3;
+  region.strict = scheduling.strict_ipvs;
+  return region;
+}
+
+void set_scheduling(::service& service, const Scheduling& scheduling) {
+  service.scheduler = static_cast<enum scheduler>(scheduling.scheduler);
+  service.hash = static_cast<__u8>(scheduling.hash);
+  service.strict = scheduling.strict_ipvs ? 1 : 0;
+  publish(service.persistence, static_cast<__u32>(scheduling.persistence.count()));
+  publish(service.persistence_prefix, __u8{scheduling.prefix});
+  publish(service.keep_drained, static_cast<__u8>(scheduling.expire_drained ? 0 : 1));
+  publish(service.one_packet, static_cast<__u8>(scheduling.one_packet ? 1 : 0));
+}
+
+Scheduling scheduling_of(const ::service& service) {
+  return {static_cast<Scheduler>(service.scheduler),
+          static_cast<HashOf>(service.hash),
+          service.strict != 0,
+          std::chrono::seconds(service.persistence),
+          service.persistence_prefix,
+          service.keep_drained == 0,
+          service.one_packet != 0};
+}
+
 ::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry) {
   ::backend out{};
   out.next_hop = to_wire(entry.egress);
@@ -85,6 +127,8 @@ backend_state to_wire(BackendState state) {
   out.weight = entry.weight;
   out.service = service_id;
   out.position = entry.position;
+  out.max_connections = entry.max_connections;
+  out.min_connections = entry.min_connections;
   copy_text(entry.key.endpoint.text(), out.address);
   return out;
 }
@@ -96,6 +140,8 @@ BackendEntry from_wire(const ::backend& value) {
                      value.weight,
                      BackendState::unknown,
                      from_wire(value.next_hop),
+                     value.max_connections,
+                     value.min_connections,
                      value.position};
   switch (value.state) {
     case BACKEND_UP:

@@ -6,6 +6,7 @@
 
 #include "bpf/types.h"
 #include "loader/state/state.h"
+#include "loader/state/tables.h"
 
 // Between the agent's values and the kernel's bytes (bpf/types.h).
 namespace xlvs::wire {
@@ -25,6 +26,11 @@ next_hop to_wire(const std::optional<Egress>& egress);
 std::optional<Egress> from_wire(const next_hop& hop);
 
 backend_state to_wire(BackendState state);
+
+slot to_wire(const tables::Candidate& candidate);
+table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t size);
+void set_scheduling(::service& service, const Scheduling& scheduling);
+Scheduling scheduling_of(const ::service& service);
 
 ::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry);
 BackendEntry from_wire(const ::backend& value);

@@ -15,7 +15,24 @@ namespace xlvs {
 
 enum class Protocol : uint8_t { tcp = 6, udp = 17 };
 enum class Forwarding : uint8_t { dr, nat, local };
-enum class Scheduler : uint8_t { rr, wrr };
+// In the order of bpf/types.h.
+enum class Scheduler : uint8_t { rr, wrr, lc, wlc, sed, nq, fo, ovf, twos, sh, dh, mh };
+// What of a packet sh and mh hash.
+enum class HashOf : uint8_t { source, source_port, five_tuple };
+
+// How a new flow gets a backend.
+struct Scheduling {
+  Scheduler scheduler = Scheduler::wrr;
+  HashOf hash = HashOf::source;
+  bool strict_ipvs = false;  // sh, mh: who hashes to a backend that takes no flows is refused
+  // A client stays with its backend for so long after its last new flow; 0: it does not.
+  std::chrono::seconds persistence{0};
+  uint8_t prefix = 128;        // of the client's address, bits; an IPv4 address has the last 32
+  bool expire_drained = true;  // not with a backend that takes no new clients
+  bool one_packet = false;     // UDP: each packet is given to a backend anew
+
+  bool operator==(const Scheduling&) const = default;
+};
 // What happens to a backend that its check finds down: no new flows, or gone with its flows.
 enum class OnFailure : uint8_t { drain, remove };
 // What the agent leaves behind when it is told to stop.
@@ -46,6 +63,8 @@ struct Backend {
   uint16_t weight = 1;
   Forwarding forwarding = Forwarding::dr;
   Check check;
+  uint32_t max_connections = 0;  // takes no more flows then; 0: no limit
+  uint32_t min_connections = 0;  // until they are fewer again; 0: three quarters of max
 
   bool operator==(const Backend&) const = default;
 };
@@ -54,7 +73,7 @@ struct Service {
   std::string name;
   Endpoint vip;
   Protocol protocol = Protocol::tcp;
-  Scheduler scheduler = Scheduler::wrr;
+  Scheduling scheduling;
   OnFailure on_failure = OnFailure::drain;
   std::vector<Backend> backends;  // in the file's order
   std::optional<Backend> fallback;

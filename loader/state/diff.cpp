@@ -26,8 +26,8 @@ void put_backends(const ServiceEntry& before, const ServiceEntry& after, When no
 void update(const ServiceEntry& before, const ServiceEntry& after, std::vector<Change>& changes) {
   put_backends(before, after, When::before_table, changes);
   if (before.table != after.table || before.name != after.name ||
-      before.scheduler != after.scheduler) {
-    changes.emplace_back(SetTable{after.key, after.name, after.scheduler, *after.table});
+      before.scheduling != after.scheduling) {
+    changes.emplace_back(SetTable{after.key, after.name, after.scheduling, *after.table});
   }
   if (!before.open) changes.emplace_back(OpenService{after.key});
   put_backends(before, after, When::after_table, changes);
@@ -55,8 +55,9 @@ std::vector<Change> diff(const State& applied, const State& effective) {
   for (const auto& [key, service] : effective) {
     const auto before = applied.find(key);
     if (before == applied.end()) {
-      changes.emplace_back(AddService{key, service.name, service.scheduler});
-      update({.key = key, .name = service.name, .scheduler = service.scheduler}, service, changes);
+      changes.emplace_back(AddService{key, service.name, service.scheduling});
+      update({.key = key, .name = service.name, .scheduling = service.scheduling}, service,
+             changes);
     } else {
       update(before->second, service, changes);
     }

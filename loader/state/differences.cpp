@@ -55,14 +55,42 @@ void compare(const std::string& where, const Backend& before, const Backend& aft
     lines.push_back(name + ", weight " +
                     arrow(std::to_string(before.weight), std::to_string(after.weight)));
   }
+  if (before.max_connections != after.max_connections ||
+      before.min_connections != after.min_connections) {
+    lines.push_back(
+        name + ", max_connections " +
+        arrow(std::to_string(before.max_connections), std::to_string(after.max_connections)) +
+        ", min_connections " +
+        arrow(std::to_string(before.min_connections), std::to_string(after.min_connections)));
+  }
   if (before.check != after.check) lines.push_back(name + ", its check has changed");
 }
 
 void compare(const Service& before, const Service& after, Lines& lines) {
   const std::string where = "service " + after.name + ": ";
   if (before.name != after.name) lines.push_back(where + "its name was " + before.name);
-  if (before.scheduler != after.scheduler) {
-    lines.push_back(where + "scheduler " + arrow(word(before.scheduler), word(after.scheduler)));
+  const Scheduling& old = before.scheduling;
+  const Scheduling& now = after.scheduling;
+  if (old.scheduler != now.scheduler) {
+    lines.push_back(where + "scheduler " + arrow(word(old.scheduler), word(now.scheduler)));
+  }
+  if (old.hash != now.hash) {
+    lines.push_back(where + "hash " + arrow(word(old.hash), word(now.hash)));
+  }
+  if (old.strict_ipvs != now.strict_ipvs) {
+    lines.push_back(where + "strict_ipvs " + (now.strict_ipvs ? "false -> true" : "true -> false"));
+  }
+  if (old.persistence != now.persistence) {
+    lines.push_back(
+        where + "persistence " +
+        arrow(std::to_string(old.persistence.count()), std::to_string(now.persistence.count())) +
+        " s");
+  }
+  if (old.prefix != now.prefix || old.expire_drained != now.expire_drained) {
+    lines.push_back(where + "what persistence holds by has changed");
+  }
+  if (old.one_packet != now.one_packet) {
+    lines.push_back(where + "one_packet " + (now.one_packet ? "false -> true" : "true -> false"));
   }
   if (before.on_failure != after.on_failure) {
     lines.push_back(where + "on_failure " +
@@ -76,8 +104,8 @@ void compare(const Service& before, const Service& after, Lines& lines) {
     }
   }
   for (const auto& backend : after.backends) {
-    if (const Backend* old = find(before.backends, backend)) {
-      compare(where, *old, backend, lines);
+    if (const Backend* was = find(before.backends, backend)) {
+      compare(where, *was, backend, lines);
     } else {
       lines.push_back(where + "backend " + backend.endpoint.text() + " (" +
                       std::string(word(backend.forwarding)) + ", weight " +

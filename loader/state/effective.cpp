@@ -22,7 +22,9 @@ BackendEntry entry_of(const Service& service, const Backend& backend, bool fallb
   return {{backend.endpoint, backend.forwarding, fallback},
           backend.weight,
           state_of(service, seen),
-          seen.egress};
+          seen.egress,
+          backend.max_connections,
+          backend.min_connections};
 }
 
 // Lower comes earlier: first who was in the list and stays, in that order; then who joins; then who
@@ -37,8 +39,9 @@ size_t rank(const BackendEntry& entry, const ServiceEntry* previous) {
 
 ServiceEntry entry_of(const Service& service, const Observe& observe,
                       const ServiceEntry* previous) {
-  ServiceEntry entry{
-      .key = {service.vip, service.protocol}, .name = service.name, .scheduler = service.scheduler};
+  ServiceEntry entry{.key = {service.vip, service.protocol},
+                     .name = service.name,
+                     .scheduling = service.scheduling};
   for (const auto& backend : service.backends) {
     entry.backends.push_back(entry_of(service, backend, false, observe));
   }

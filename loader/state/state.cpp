@@ -30,7 +30,7 @@ std::vector<Member> members(const ServiceEntry& service) {
     if (entry->state == BackendState::gone) continue;
     const bool serves = entry->can_serve() && entry->key.fallback != any;
     if (entry->key.fallback && !serves) continue;
-    list.push_back({entry->key, serves ? entry->weight : 0});
+    list.push_back({entry->key, serves ? entry->weight : 0, entry->weight});
   }
   return list;
 }

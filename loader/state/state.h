@@ -53,7 +53,9 @@ struct BackendEntry {
   uint32_t weight = 1;
   BackendState state = BackendState::unknown;
   std::optional<Egress> egress;  // none: unresolved, or not needed (local)
-  uint32_t position = 0;         // in the service's order
+  uint32_t max_connections = 0;
+  uint32_t min_connections = 0;
+  uint32_t position = 0;  // in the service's order
 
   [[nodiscard]] bool can_serve() const { return state == BackendState::up && weight > 0; }
   bool operator==(const BackendEntry&) const = default;
@@ -63,6 +65,7 @@ struct BackendEntry {
 struct Member {
   BackendKey key;
   uint32_t weight = 0;  // 0: keeps its place, is not chosen
+  uint32_t share = 0;   // its weight as configured
 
   bool operator==(const Member&) const = default;
 };
@@ -70,7 +73,7 @@ struct Member {
 struct ServiceEntry {
   ServiceKey key;
   std::string name;
-  Scheduler scheduler = Scheduler::wrr;
+  Scheduling scheduling;
   // By position: in the order they came in, those that are gone last. IPVS's list is the reverse.
   std::vector<BackendEntry> backends;
   // Whom its table was made from; nothing: there is none, or it is not what it should be.
@@ -95,7 +98,7 @@ ServiceEntry whole(ServiceEntry service);
 struct AddService {  // known to the plane, not yet reachable
   ServiceKey key;
   std::string name;
-  Scheduler scheduler = Scheduler::wrr;
+  Scheduling scheduling;
   bool operator==(const AddService&) const = default;
 };
 struct PutBackend {  // add it or change it
@@ -106,7 +109,7 @@ struct PutBackend {  // add it or change it
 struct SetTable {
   ServiceKey service;
   std::string name;
-  Scheduler scheduler = Scheduler::wrr;
+  Scheduling scheduling;
   std::vector<Member> members;
   bool operator==(const SetTable&) const = default;
 };

@@ -2,122 +2,114 @@
 #include "loader/state/tables.h"
 
 #include <algorithm>
-#include <numeric>
+#include <map>
+
+#include "loader/state/rings.h"
+#include "loader/state/turns.h"
 
 namespace xlvs::tables {
 
 namespace {
 
-uint32_t divisor(const std::vector<Candidate>& list) {
-  uint32_t common = 0;
-  for (const auto& candidate : list) common = std::gcd(common, candidate.weight);
-  return std::max(common, 1U);
+std::vector<Candidate> with_weights(const std::vector<uint32_t>& ids,
+                                    const std::vector<Candidate>& list) {
+  std::map<uint32_t, Candidate> known;
+  for (const auto& candidate : list) known[candidate.id] = candidate;
+  std::vector<Candidate> slots;
+  slots.reserve(ids.size());
+  for (const uint32_t id : ids) slots.push_back(known.at(id));
+  return slots;
 }
 
-uint64_t total(const std::vector<Candidate>& list) {
-  return std::accumulate(
-      list.begin(), list.end(), uint64_t{0},
-      [](uint64_t sum, const Candidate& candidate) { return sum + candidate.weight; });
+Table make_rr(const std::vector<Candidate>& list, const Past& past) {
+  const auto& slots = past.slots;
+  const bool goes_on = past.scheduler == Scheduler::rr && past.cursor > 0 && !slots.empty();
+  const uint32_t last = goes_on ? slots[(past.cursor - 1) % slots.size()] : 0;
+  return {.slots = with_weights(rr(list, last, slots), list)};
 }
 
-// IPVS's "mw": the level a round starts at; 0 where nobody has a weight.
-uint32_t top_level(const std::vector<Candidate>& list) {
-  uint32_t largest = 0;
-  for (const auto& candidate : list) largest = std::max(largest, candidate.weight);
-  return largest == 0 ? 0 : largest - (divisor(list) - 1);
+uint32_t wrr_level(const std::vector<Candidate>& list, const Past& past) {
+  if (past.scheduler != Scheduler::wrr || past.list.empty()) return wrr_first_level(list);
+  const auto levels = wrr(past.list, past.level).levels;
+  const bool begun = past.cursor > 0 && !levels.empty();
+  return wrr_level_after_change(list,
+                                begun ? levels[(past.cursor - 1) % levels.size()] : past.level);
 }
 
-// Weights whose round has at most max_slots slots; nobody who had a weight loses it.
-std::vector<Candidate> apportion(std::vector<Candidate> list) {
-  const uint64_t sum = total(list);
-  const uint64_t room = max_slots - list.size();
-  for (auto& candidate : list) {
-    if (candidate.weight == 0) continue;
-    candidate.weight = static_cast<uint32_t>(1 + (candidate.weight - 1) * room / sum);
-  }
-  return list;
+Table make_wrr(const std::vector<Candidate>& list, uint32_t level) {
+  const auto round = wrr(list, level);
+  return {
+      .slots = with_weights(round.slots, list), .level = level, .apportioned = round.apportioned};
 }
 
-size_t position(const std::vector<Candidate>& list, uint32_t id) {
-  return static_cast<size_t>(
-      std::find_if(list.begin(), list.end(), [&](const Candidate& c) { return c.id == id; }) -
-      list.begin());
-}
-
-// Where in the list rr goes on.
-size_t rr_start(const std::vector<Candidate>& list, uint32_t last,
-                const std::vector<uint32_t>& before) {
-  if (last == 0) return 0;
-  if (const size_t at = position(list, last); at < list.size()) return at + 1;
-  const auto old = std::find(before.begin(), before.end(), last);
-  const auto offset = static_cast<size_t>(old - before.begin());
-  for (size_t i = 1; i <= before.size(); ++i) {
-    const size_t at = position(list, before[(offset + i) % before.size()]);
-    if (at < list.size()) return at;
-  }
-  return 0;
+Table make_compared(std::vector<Candidate> list) {
+  std::erase_if(list, [](const Candidate& candidate) { return candidate.weight == 0; });
+  return {.slots = std::move(list)};
 }
 
 }  // namespace
 
-std::vector<uint32_t> rr(const std::vector<Candidate>& list, uint32_t last,
-                         const std::vector<uint32_t>& before) {
-  std::vector<uint32_t> slots;
-  const size_t start = rr_start(list, last, before);
-  for (size_t i = 0; i < list.size(); ++i) {
-    const auto& candidate = list[(start + i) % list.size()];
-    if (candidate.weight > 0) slots.push_back(candidate.id);
+Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, const Past& past) {
+  switch (scheduling.scheduler) {
+    case Scheduler::rr:
+      return make_rr(list, past);
+    case Scheduler::wrr:
+      return make_wrr(list, wrr_level(list, past));
+    case Scheduler::sh:
+      return {.slots = sh(list)};
+    case Scheduler::dh:
+      return {.slots = dh(list)};
+    case Scheduler::mh:
+      return {.slots = mh(list, scheduling.strict_ipvs)};
+    case Scheduler::lc:
+    case Scheduler::wlc:
+    case Scheduler::sed:
+    case Scheduler::nq:
+    case Scheduler::fo:
+    case Scheduler::ovf:
+    case Scheduler::twos:
+      break;
   }
-  return slots;
-}
-
-WrrRound wrr(const std::vector<Candidate>& list, uint32_t level) {
-  const uint32_t step = divisor(list);
-  WrrRound round;
-  if (total(list) / step > max_slots) {
-    round = wrr(apportion(list), 0);
-    round.apportioned = true;
-    return round;
-  }
-  const uint32_t top = top_level(list);
-  if (top == 0) return round;
-  uint32_t current = level == 0 || level > top ? top : level;
-  const uint64_t size = total(list) / step;
-  while (round.slots.size() < size) {
-    for (const auto& candidate : list) {
-      if (candidate.weight < current || round.slots.size() == size) continue;
-      round.slots.push_back(candidate.id);
-      round.levels.push_back(current);
-    }
-    current = current > step ? current - step : top;
-  }
-  return round;
+  return make_compared(list);
 }
 
 size_t size_of(const Service& service) {
   std::vector<Candidate> list;
   list.reserve(service.backends.size());
-  for (const auto& backend : service.backends) list.push_back({1, backend.weight});
-  if (service.scheduler == Scheduler::rr) return std::max<size_t>(list.size(), 1);
-  // Whoever leaves takes more away than the others' common divisor may lose.
-  return std::clamp<size_t>(total(list) / divisor(list), 1, max_slots);
-}
-
-uint32_t wrr_level_after_change(const std::vector<Candidate>& list, uint32_t level) {
-  const uint32_t top = top_level(list);
-  const uint32_t step = divisor(list);
-  if (level > top || level == 0) return top;
-  return step > 1 ? level / step * step + 1 : level;
-}
-
-uint32_t wrr_first_level(const std::vector<Candidate>& list) {
-  uint32_t level = 0;
-  std::vector<Candidate> added;
-  for (auto candidate = list.rbegin(); candidate != list.rend(); ++candidate) {
-    added.insert(added.begin(), *candidate);
-    level = wrr_level_after_change(added, level);
+  for (const auto& backend : service.backends) {
+    list.push_back({.id = 1, .weight = backend.weight, .share = backend.weight});
   }
-  return level;
+  // Whoever leaves takes more away than the others' common divisor may lose; and one slot is for
+  // the fallback.
+  switch (service.scheduling.scheduler) {
+    case Scheduler::wrr:
+      return std::max<size_t>(wrr_size(list), 1);
+    case Scheduler::sh:
+    case Scheduler::dh:
+      return ring_size;
+    case Scheduler::mh:
+      return std::max(mh_size(list), mh_size({{.id = 1, .weight = 1, .share = 1}}));
+    default:
+      return std::max<size_t>(list.size(), 1);
+  }
+}
+
+bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t level,
+               const std::vector<Candidate>& slots) {
+  const auto same = [](const Candidate& a, const Candidate& b) {
+    return a.id == b.id && a.weight == b.weight;
+  };
+  Table table;
+  if (scheduling.scheduler == Scheduler::wrr) {
+    table = make_wrr(list, level);
+  } else {
+    Past past{.scheduler = scheduling.scheduler};
+    // Who was last is followed by the first.
+    for (const auto& slot : slots) past.slots.push_back(slot.id);
+    past.cursor = past.slots.size();
+    table = make(scheduling, list, past);
+  }
+  return std::equal(table.slots.begin(), table.slots.end(), slots.begin(), slots.end(), same);
 }
 
 }  // namespace xlvs::tables

@@ -7,43 +7,51 @@
 
 #include "loader/state/configuration.h"
 
-// Scheduling orders as tables: one full round of what IPVS would choose, one flow after the other.
-// A table of size n is read at (cursor mod n). Followed: net/netfilter/ipvs/ip_vs_rr.c and
-// ip_vs_wrr.c.
+// What the schedulers make of a service's members: the tables that bpf/schedule.h reads. Followed:
+// net/netfilter/ipvs/ip_vs_{rr,wrr,sh,dh,mh}.c.
 namespace xlvs::tables {
 
+// Of a table, and so of a round of wrr and of a ring of mh.
 constexpr size_t max_slots = 65536;
+// A scheduler that compares its members looks at all of them for each new flow.
+constexpr size_t max_compared = 1024;
 
-// A backend in the order of IPVS's list; weight 0 keeps its place and is never chosen.
+// A backend in the order of IPVS's list (the last to come is first).
 struct Candidate {
   uint32_t id = 0;
-  uint32_t weight = 0;
+  uint32_t weight = 0;  // 0: keeps its place and is never chosen
+  uint32_t share = 0;   // its weight as configured
+  uint64_t seed = 0;    // of its address, the same on every director
 
   bool operator==(const Candidate&) const = default;
 };
 
-// rr: those with a weight, each once, going on after `last` (0: from the head of the list). Where
-// `last` has left the list, `before` (an old table) tells who would have followed it.
-std::vector<uint32_t> rr(const std::vector<Candidate>& list, uint32_t last,
-                         const std::vector<uint32_t>& before);
-
-// wrr chooses, while going round the list, those whose weight reaches a level; the level falls by
-// the weights' greatest common divisor each round and starts again at the largest weight.
-struct WrrRound {
+// The last table of a service; all of it 0 where there is none.
+struct Past {
+  Scheduler scheduler = Scheduler::rr;
+  std::vector<Candidate> list;  // that it was made from
   std::vector<uint32_t> slots;
-  std::vector<uint32_t> levels;  // after each slot was chosen
-  bool apportioned = false;      // more than max_slots were needed: shares are approximate
+  uint64_t cursor = 0;  // how many flows were scheduled by it
+  uint32_t level = 0;   // wrr: that it began at
 };
-WrrRound wrr(const std::vector<Candidate>& list, uint32_t level);
+
+struct Table {
+  std::vector<Candidate> slots;
+  uint32_t level = 0;        // wrr: that it begins at
+  bool apportioned = false;  // shares are approximate: more than max_slots were needed
+};
+
+// The table of the members in the list, going on where the last one is now.
+//   rr, wrr: turns, read at (cursor mod size); one full round of what IPVS would choose.
+//   sh, dh: a ring of 256, as IPVS's. mh: weighted Maglev, of a prime size.
+//   The others: the members themselves, for their loads to be compared.
+Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, const Past& past);
 
 // How many slots the service's table has at most, whoever is up.
 size_t size_of(const Service& service);
 
-// The level after the list has changed; IPVS keeps it as far as the new weights allow. A new
-// service has level 0.
-uint32_t wrr_level_after_change(const std::vector<Candidate>& list, uint32_t level);
-
-// The level of a new service, whose backends are added one by one, the list's last first.
-uint32_t wrr_first_level(const std::vector<Candidate>& list);
+// Could make() have made these slots of this list? `level` as it was kept.
+bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t level,
+               const std::vector<Candidate>& slots);
 
 }  // namespace xlvs::tables

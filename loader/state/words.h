@@ -19,7 +19,21 @@ namespace words {
 constexpr WordTable<Protocol, 2> protocols{{{"tcp", Protocol::tcp}, {"udp", Protocol::udp}}};
 constexpr WordTable<Forwarding, 3> forwardings{
     {{"dr", Forwarding::dr}, {"nat", Forwarding::nat}, {"local", Forwarding::local}}};
-constexpr WordTable<Scheduler, 2> schedulers{{{"rr", Scheduler::rr}, {"wrr", Scheduler::wrr}}};
+constexpr WordTable<Scheduler, 12> schedulers{{{"rr", Scheduler::rr},
+                                               {"wrr", Scheduler::wrr},
+                                               {"lc", Scheduler::lc},
+                                               {"wlc", Scheduler::wlc},
+                                               {"sed", Scheduler::sed},
+                                               {"nq", Scheduler::nq},
+                                               {"fo", Scheduler::fo},
+                                               {"ovf", Scheduler::ovf},
+                                               {"twos", Scheduler::twos},
+                                               {"sh", Scheduler::sh},
+                                               {"dh", Scheduler::dh},
+                                               {"mh", Scheduler::mh}}};
+constexpr WordTable<HashOf, 3> hashes{{{"source", HashOf::source},
+                                       {"source_port", HashOf::source_port},
+                                       {"5tuple", HashOf::five_tuple}}};
 constexpr WordTable<OnFailure, 2> on_failures{
     {{"drain", OnFailure::drain}, {"remove", OnFailure::remove}}};
 constexpr WordTable<OnStop, 2> on_stops{{{"detach", OnStop::detach}, {"keep", OnStop::keep}}};
@@ -41,6 +55,7 @@ constexpr std::string_view find(const WordTable<E, size>& table, E value) {
 constexpr std::string_view word(Protocol value) { return words::find(words::protocols, value); }
 constexpr std::string_view word(Forwarding value) { return words::find(words::forwardings, value); }
 constexpr std::string_view word(Scheduler value) { return words::find(words::schedulers, value); }
+constexpr std::string_view word(HashOf value) { return words::find(words::hashes, value); }
 constexpr std::string_view word(AttachMode value) { return words::find(words::modes, value); }
 
 // "1 service", "2 services"

@@ -115,19 +115,53 @@ uint32_t Director::add_service(const Endpoint& at, uint8_t protocol,
 }
 
 void Director::set_table(uint32_t service_id, const std::vector<uint32_t>& table) {
-  const table_region region{slots_, static_cast<uint32_t>(table.size())};
-  slot word{};
-  update("tables", &slots_, &word);
+  std::vector<slot> slots(table.size());
+  for (size_t i = 0; i < table.size(); ++i) {
+    slots[i].backend = table[i];
+    slots[i].weight = 1;
+  }
+  set_table(service_id, {}, slots);
+}
+
+void Director::set_table(uint32_t service_id, table_region how, const std::vector<slot>& slots) {
+  how.offset = slots_;
+  how.size = static_cast<uint32_t>(slots.size()) & 0xfffff;
+  const slot cursor{};
+  update("tables", &slots_, &cursor);
   ++slots_;
-  for (const uint32_t id : table) {
-    word.backend = id;
-    update("tables", &slots_, &word);
+  for (const slot& one : slots) {
+    update("tables", &slots_, &one);
     ++slots_;
   }
   service entry{};
   if (!look("services", &service_id, &entry)) std::abort();
-  std::memcpy(&entry.table, &region, sizeof(region));
+  std::memcpy(&entry.table, &how, sizeof(how));
   update("services", &service_id, &entry);
+}
+
+void Director::set_persistence(uint32_t service_id, uint32_t seconds, uint8_t prefix,
+                               bool keep_drained) {
+  service entry{};
+  if (!look("services", &service_id, &entry)) std::abort();
+  entry.persistence = seconds;
+  entry.persistence_prefix = prefix;
+  entry.keep_drained = keep_drained ? 1 : 0;
+  update("services", &service_id, &entry);
+}
+
+void Director::set_one_packet(uint32_t service_id) {
+  service entry{};
+  if (!look("services", &service_id, &entry)) std::abort();
+  entry.one_packet = 1;
+  update("services", &service_id, &entry);
+}
+
+void Director::set_limits(uint32_t backend_id, uint32_t max_connections, uint32_t min_connections) {
+  backend entry{};
+  if (!look("backends", &backend_id, &entry)) std::abort();
+  entry.max_connections = max_connections;
+  entry.min_connections = min_connections;
+  update("backends", &backend_id, &entry);
 }
 
 void Director::set_state(uint32_t backend_id, backend_state state) {

@@ -48,6 +48,12 @@ class Director {
   // `table`: the backends in the order of their turns; empty: nobody serves.
   uint32_t add_service(const Endpoint& at, uint8_t protocol, const std::vector<uint32_t>& table);
   void set_table(uint32_t service, const std::vector<uint32_t>& table);
+  // `how`: the region's scheduler, hash and strict.
+  void set_table(uint32_t service, table_region how, const std::vector<slot>& slots);
+  void set_persistence(uint32_t service, uint32_t seconds, uint8_t prefix = 128,
+                       bool keep_drained = false);
+  void set_one_packet(uint32_t service);
+  void set_limits(uint32_t backend, uint32_t max_connections, uint32_t min_connections);
   void set_state(uint32_t backend, backend_state state);
 
   Outcome run(const Bytes& frame, const Arrival& arrival = {});

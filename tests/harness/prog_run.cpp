@@ -115,6 +115,7 @@ Result<> Programs::open_and_load() {
 Result<> Programs::load_expire() {
   expire_.reset(expire_bpf__open());
   if (!expire_) return Error::from_errno("open the expiry program");
+  expire_->rodata->index_mask = sizes_.buckets - 1;
   if (auto set = sized(expire_->maps.recount, sizes_.backends); !set) return set;
   if (auto set = sized(expire_->maps.before, sizes_.backends); !set) return set;
   bpf_map* map = nullptr;

@@ -37,13 +37,18 @@ static long look(__u32 round, void *context)
 		.port = 80,
 		.protocol = 6,
 	};
-	__u32 service = find_endpoint(&key), id;
+	struct packet pkt = { .is_v4 = true, .flow.protocol = 6 };
+	struct service *service;
 	struct backend *backend;
+	__u32 id;
 
+	pkt.service = find_endpoint(&key);
+	pkt.flow.client_port = round;
 	lookups++;
-	if (!service)
+	service = bpf_map_lookup_elem(&services, &pkt.service);
+	if (!pkt.service || !service)
 		return 0;
-	id = schedule(service);
+	id = schedule(&pkt, service, 0);
 	backend = bpf_map_lookup_elem(&backends, &id);
 	if (!id || !backend)
 		return 0;

@@ -37,7 +37,7 @@ class Reload : public testing::Test {
     ASSERT_EQ(std::system("ip link add eth0 type veth peer name far0"), 0);
     // Small tables, so that everything is used again and again, every thirty reloads or so.
     const Tables tables{
-        .flows = 64, .pending = 64, .services = 64, .backends = 2048, .slots = 65536};
+        .flows = 64, .pending = 64, .services = 64, .backends = 2048, .slots = 524288};
     std::vector<std::string> notes;
     const auto attached = data_plane::attach(folder, {"eth0"}, AttachMode::native, tables, notes);
     ASSERT_TRUE(attached) << attached.error().message;
@@ -52,9 +52,7 @@ class Reload : public testing::Test {
       if (number > 1 && random_() % 8 == 0) continue;
       const std::string n = std::to_string(number);
       const ServiceKey key{{address("10.78.0." + n), 80}, Protocol::tcp};
-      ServiceEntry service{.key = key,
-                           .name = "service" + n,
-                           .scheduler = random_() % 2 ? Scheduler::rr : Scheduler::wrr};
+      ServiceEntry service{.key = key, .name = "service" + n, .scheduling = {draw_scheduler()}};
       for (uint8_t b = 1; b <= 12; ++b) {
         if (random_() % 2 == 0) continue;
         service.backends.push_back(
@@ -67,6 +65,11 @@ class Reload : public testing::Test {
       state.emplace(key, whole(std::move(service)));
     }
     return state;
+  }
+
+  // mh now and then: its tables are large.
+  Scheduler draw_scheduler() {
+    return random_() % 64 == 0 ? Scheduler::mh : static_cast<Scheduler>(random_() % 11);
   }
 
   std::mt19937 random_{20};

@@ -11,6 +11,7 @@
 
 #include "loader/state/configuration.h"
 #include "loader/state/tables.h"
+#include "loader/state/words.h"
 #include "tests/packet/cluster.h"
 #include "tests/packet/row_name.h"
 
@@ -20,42 +21,76 @@ namespace {
 constexpr uint16_t port = 9000;
 constexpr Wire wire{};
 
+// What becomes of a flow before the next one is opened.
+enum class Then : uint8_t { close, hold };
+
 // What IPVS itself chose (Linux 6.1 and 6.12) for 30 connections in turn over servers 1, 2, 3,
-// added in that order.
+// added in that order; `!` is refused.
 struct SequenceRow {
   const char* name;
   Scheduler scheduler;
   std::vector<uint32_t> weights;  // of servers 1, 2, ...
+  Then then;
   const char* chosen;
 };
 
 std::ostream& operator<<(std::ostream& out, const SequenceRow& row) { return out << row.name; }
 
+using enum Then;
 const std::vector<SequenceRow> sequence_rows = {
-    {"rr 1 1", Scheduler::rr, {1, 1}, "212121212121212121212121212121"},
-    {"rr 1 1 1", Scheduler::rr, {1, 1, 1}, "321321321321321321321321321321"},
-    {"rr 1 0 1", Scheduler::rr, {1, 0, 1}, "313131313131313131313131313131"},
-    {"wrr 2 1", Scheduler::wrr, {2, 1}, "211211211211211211211211211211"},
-    {"wrr 3 2 1", Scheduler::wrr, {3, 2, 1}, "321121321121321121321121321121"},
+    {"rr 1 1", Scheduler::rr, {1, 1}, close, "212121212121212121212121212121"},
+    {"rr 1 1 1", Scheduler::rr, {1, 1, 1}, close, "321321321321321321321321321321"},
+    {"rr 1 0 1", Scheduler::rr, {1, 0, 1}, close, "313131313131313131313131313131"},
+    {"wrr 2 1", Scheduler::wrr, {2, 1}, close, "211211211211211211211211211211"},
+    {"wrr 3 2 1", Scheduler::wrr, {3, 2, 1}, close, "321121321121321121321121321121"},
+    {"lc 1 1 1 hold", Scheduler::lc, {1, 1, 1}, hold, "321321321321321321321321321321"},
+    {"lc 1 1 1 close", Scheduler::lc, {1, 1, 1}, close, "321321321321321321321321321321"},
+    {"wlc 2 1", Scheduler::wlc, {2, 1}, hold, "211211211211211211211211211211"},
+    {"sed 3 2 1", Scheduler::sed, {3, 2, 1}, hold, "121321121321121321121321121321"},
+    {"nq 3 2 1", Scheduler::nq, {3, 2, 1}, hold, "321121121321121321121321121321"},
+    {"fo 1 3 2", Scheduler::fo, {1, 3, 2}, close, "222222222222222222222222222222"},
+    {"ovf 5 10 7",
+     Scheduler::ovf,
+     {5, 10, 7},
+     hold,
+     "222222222223333333311111"
+     "1!!!!!"},
 };
 
 class Sequences : public testing::TestWithParam<SequenceRow> {};
 
 INSTANTIATE_TEST_SUITE_P(Ipvs, Sequences, testing::ValuesIn(sequence_rows), row_name<SequenceRow>);
 
-// IPVS puts a new server at its list's head, so the list is the other way round.
-std::vector<uint32_t> table_of(const SequenceRow& row) {
-  std::vector<tables::Candidate> list;
-  for (auto id = static_cast<uint32_t>(row.weights.size()); id > 0; --id) {
-    list.push_back({.id = id, .weight = row.weights[id - 1]});
+std::vector<slot> slots_of(const std::vector<tables::Candidate>& candidates) {
+  std::vector<slot> slots(candidates.size());
+  for (size_t i = 0; i < slots.size(); ++i) {
+    slots[i].backend = candidates[i].id;
+    slots[i].weight = candidates[i].weight;
   }
-  if (row.scheduler == Scheduler::rr) return tables::rr(list, 0, {});
-  return tables::wrr(list, tables::wrr_first_level(list)).slots;
+  return slots;
+}
+
+// IPVS puts a new server at its list's head, so the list is the other way round.
+std::vector<tables::Candidate> listed(const std::vector<uint32_t>& weights) {
+  std::vector<tables::Candidate> list;
+  for (auto id = static_cast<uint32_t>(weights.size()); id > 0; --id) {
+    list.push_back({.id = id, .weight = weights[id - 1], .share = weights[id - 1], .seed = id});
+  }
+  return list;
+}
+
+void schedule_by(Director& director, uint32_t service, const Scheduling& scheduling,
+                 const std::vector<uint32_t>& weights) {
+  table_region how{};
+  how.scheduler = static_cast<uint8_t>(scheduling.scheduler);
+  how.hash = static_cast<uint8_t>(scheduling.hash) & 3;
+  how.strict = scheduling.strict_ipvs;
+  director.set_table(service, how, slots_of(tables::make(scheduling, listed(weights), {}).slots));
 }
 
 // A director with backends 1, 2, 3 whose ids and MACs have these numbers.
 Director three_backends() {
-  Director director;
+  Director director(Sizes{.slots = 65536});
   for (const uint8_t number : {uint8_t(1), uint8_t(2), uint8_t(3)}) {
     director.add_backend(
         {.endpoint = {backend_of(Family::v4, number), port}, .mac = backend_mac(number)});
@@ -63,19 +98,62 @@ Director three_backends() {
   return director;
 }
 
-char chosen_for(Director& director, uint16_t from) {
-  const Outcome outcome =
-      director.run(wire.to_vip() / TCP{.sport = from, .dport = port, .syn = true});
+char server_of(const Outcome& outcome) {
   return outcome.verdict == FORWARD_DR ? static_cast<char>('0' + outcome.frame.at(5) - 0x80) : '!';
 }
 
+char chosen_for(Director& director, uint16_t from) {
+  return server_of(director.run(wire.to_vip() / TCP{.sport = from, .dport = port, .syn = true}));
+}
+
+// Opens a flow and confirms it; the client's FIN closes it.
+char connect(Director& director, uint16_t from, Then then) {
+  const char chosen = chosen_for(director, from);
+  if (chosen == '!') return chosen;
+  director.run(wire.to_vip() / TCP{.sport = from, .dport = port, .ack = true});
+  if (then == Then::close) {
+    director.run(wire.to_vip() / TCP{.sport = from, .dport = port, .fin = true, .ack = true});
+  }
+  return chosen;
+}
+
 TEST_P(Sequences, AreThoseOfIpvs) {
+  const SequenceRow& row = GetParam();
   Director director = three_backends();
-  director.add_service({vip, port}, tcp, table_of(GetParam()));
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {row.scheduler}, row.weights);
 
   std::string chosen;
-  for (uint16_t from = 1; from <= 30; ++from) chosen += chosen_for(director, from);
-  EXPECT_EQ(chosen, GetParam().chosen);
+  for (uint16_t from = 1; from <= 30; ++from) chosen += connect(director, from, row.then);
+  EXPECT_EQ(chosen, row.chosen);
+}
+
+// Sources 10.2.0.1 to .30, as IPVS was asked.
+TEST(Rings, OfSourcesAreThoseOfIpvs) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::sh}, {1, 1, 1});
+
+  std::string chosen;
+  for (int i = 1; i <= 30; ++i) {
+    const Address source = *Address::parse("10.2.0." + std::to_string(i));
+    chosen +=
+        server_of(director.run(wire.link(client_mac, director_mac) / wire.ip(source, vip, 64) /
+                               TCP{.sport = 40000, .dport = port, .syn = true}));
+  }
+  EXPECT_EQ(chosen, "232121213132323112123312132313");
+}
+
+// Vips 10.0.0.101 to .130.
+TEST(Rings, OfDestinationsAreThoseOfIpvs) {
+  Director director = three_backends();
+  std::string chosen;
+  for (int i = 101; i <= 130; ++i) {
+    const Address there = *Address::parse("10.0.0." + std::to_string(i));
+    schedule_by(director, director.add_service({there, port}, tcp, {}), {Scheduler::dh}, {1, 1, 1});
+    chosen +=
+        server_of(director.run(wire.link(client_mac, director_mac) / wire.ip(client, there, 64) /
+                               TCP{.sport = 40000, .dport = port, .syn = true}));
+  }
+  EXPECT_EQ(chosen, "321232131223131123212121313132");
 }
 
 TEST(Schedule, KnownFlowsTakeNoTurn) {
@@ -113,6 +191,124 @@ TEST(Schedule, AnotherTableHoldsFromTheNextFlow) {
   director.set_table(service, {});
   EXPECT_EQ(chosen_for(director, 8), '!');
   EXPECT_EQ(chosen_for(director, 1), '3');
+}
+
+// Full at two, free again below one and a half (three quarters) or below `min`.
+TEST(Limits, PassABackendOverWhileItIsFull) {
+  for (const Scheduler scheduler : {Scheduler::rr, Scheduler::wrr, Scheduler::wlc, Scheduler::sed,
+                                    Scheduler::sh, Scheduler::mh}) {
+    Director director = three_backends();
+    const uint32_t service = director.add_service({vip, port}, tcp, {});
+    schedule_by(director, service, {.scheduler = scheduler}, {1, 1, 1});
+    for (const uint32_t id : {1U, 2U, 3U}) director.set_limits(id, 2, 0);
+    std::map<char, int> chosen;
+    for (uint16_t from = 1; from <= 6; ++from) ++chosen[connect(director, from, hold)];
+    EXPECT_EQ(chosen, (std::map<char, int>{{'1', 2}, {'2', 2}, {'3', 2}})) << word(scheduler);
+    EXPECT_EQ(chosen_for(director, 7), '!') << word(scheduler);
+  }
+}
+
+TEST(Limits, LastUntilFewerAreOpen) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1});
+  director.set_limits(1, 4, 2);
+  for (uint16_t from = 1; from <= 4; ++from) EXPECT_EQ(connect(director, from, hold), '1');
+  EXPECT_EQ(chosen_for(director, 5), '!');
+  // What is over leaves the counts with the sweep.
+  const auto end = [&](uint16_t from) {
+    director.age(key_of({client, from}, {vip, port}), established_timeout);
+    director.expire();
+  };
+  end(1);
+  end(2);
+  EXPECT_EQ(chosen_for(director, 5), '!');
+  end(3);
+  EXPECT_EQ(chosen_for(director, 5), '1');
+}
+
+TEST(Limits, AreThreeQuartersWithoutAMinimum) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1});
+  director.set_limits(1, 4, 0);
+  for (uint16_t from = 1; from <= 4; ++from) EXPECT_EQ(connect(director, from, hold), '1');
+  director.age(key_of({client, 1}, {vip, port}), established_timeout);
+  director.expire();
+  EXPECT_EQ(chosen_for(director, 5), '!');
+  director.age(key_of({client, 2}, {vip, port}), established_timeout);
+  director.expire();
+  EXPECT_EQ(chosen_for(director, 5), '1');
+}
+
+TEST(Limits, ThatAreLiftedHoldNoLonger) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1});
+  director.set_limits(1, 1, 0);
+  EXPECT_EQ(connect(director, 1, hold), '1');
+  EXPECT_EQ(chosen_for(director, 2), '!');
+  director.set_limits(1, 0, 0);
+  EXPECT_EQ(chosen_for(director, 2), '1');
+}
+
+TEST(Limits, OfAStrictRingRefuseItsClientsWhereIpvsDoes) {
+  Director director = three_backends();
+  const uint32_t service = director.add_service({vip, port}, tcp, {});
+  schedule_by(director, service, {Scheduler::sh, HashOf::source_port, true}, {1, 1, 1});
+  director.set_limits(2, 1, 0);
+  std::map<char, int> chosen;
+  for (uint16_t from = 1; from <= 30; ++from) ++chosen[connect(director, from, hold)];
+  EXPECT_EQ(chosen['2'], 1);
+  EXPECT_GT(chosen['!'], 3);
+  EXPECT_EQ(chosen['1'] + chosen['3'] + chosen['!'], 29);
+}
+
+// Weight 0 keeps its slots in IPVS's rings; others serve its clients, or nobody does.
+TEST(Rings, GiveWhatADrainedBackendHadToOthers) {
+  for (const bool strict : {false, true}) {
+    for (const Scheduler scheduler : {Scheduler::sh, Scheduler::mh}) {
+      Director director = three_backends();
+      const uint32_t service = director.add_service({vip, port}, tcp, {});
+      const Scheduling scheduling{scheduler, HashOf::source_port, strict};
+      table_region how{};
+      how.scheduler = static_cast<uint8_t>(scheduler);
+      how.hash = HASH_SOURCE_PORT;
+      how.strict = strict;
+      auto list = listed({1, 1, 1});
+      list[1].weight = 0;  // server 2
+      director.set_table(service, how, slots_of(tables::make(scheduling, list, {}).slots));
+      std::map<char, int> chosen;
+      for (uint16_t from = 1; from <= 60; ++from) ++chosen[chosen_for(director, from)];
+      EXPECT_EQ(chosen['2'], 0);
+      EXPECT_GT(chosen['1'], 9);
+      EXPECT_GT(chosen['3'], 9);
+      EXPECT_EQ(chosen['!'] > 0, strict) << word(scheduler);
+    }
+  }
+}
+
+TEST(Rings, OfMaglevFollowWhatTheyHash) {
+  Director director = three_backends();
+  const uint32_t service = director.add_service({vip, port}, tcp, {});
+  const auto servers = [&](HashOf hash) {
+    schedule_by(director, service, {Scheduler::mh, hash}, {1, 1, 1});
+    std::map<char, int> chosen;
+    for (uint16_t from = 1; from <= 60; ++from) ++chosen[chosen_for(director, from)];
+    director.reset();
+    return chosen.size();
+  };
+  EXPECT_EQ(servers(HashOf::source), 1);
+  EXPECT_EQ(servers(HashOf::source_port), 3);
+  EXPECT_EQ(servers(HashOf::five_tuple), 3);
+}
+
+// Two draws by weight and the less loaded of them: with all flows held, shares follow the weights.
+TEST(Twos, SharesFollowWeights) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::twos}, {3, 2, 1});
+  std::map<char, int> chosen;
+  for (uint16_t from = 1; from <= 600; ++from) ++chosen[connect(director, from, hold)];
+  EXPECT_NEAR(chosen['1'], 300, 30);
+  EXPECT_NEAR(chosen['2'], 200, 30);
+  EXPECT_NEAR(chosen['3'], 100, 30);
 }
 
 // New flows on all CPUs at once, each from a port of its own.

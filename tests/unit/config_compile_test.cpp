@@ -36,7 +36,7 @@ TEST(ConfigCompile, FillsInEveryDefault) {
 constexpr const char* full = R"({
   "interfaces": ["eth0", "eth1"], "mode": "generic", "manage_vips": true, "on_stop": "keep",
   "timeouts": {"tcp": "15m", "tcp_fin": "60s", "tcp_rst": "5s", "tcp_syn": "30s", "udp": "1h"},
-  "tables": {"flows": 1, "pending": 2, "services": 3, "backends": 9, "slots": 10},
+  "tables": {"flows": 1, "pending": 2, "services": 3, "backends": 9, "slots": 5000},
   "refusals_per_second": 0,
   "scheduler": "rr", "forwarding": "nat", "on_failure": "remove",
   "check": {"type": "http", "interval": "500ms", "rise": 2},
@@ -48,10 +48,12 @@ constexpr const char* full = R"({
        {"address": "198.51.100.1", "port": 8080, "weight": 0},
        {"address": "web.example.net", "forwarding": "dr", "weight": 65535,
         "check": {"type": "tcp", "port": 22, "jitter": 0.5, "timeout": "1s"}}]},
-    {"name": "b", "vip": "2001:db8::1", "port": 53, "protocol": "udp", "scheduler": "wrr",
+    {"name": "b", "vip": "2001:db8::1", "port": 53, "protocol": "udp", "scheduler": "mh",
+     "hash": "source_port", "strict_ipvs": true, "one_packet": true,
+     "persistence": {"timeout": "90s", "prefix": 64, "expire_drained": false},
      "forwarding": "dr", "on_failure": "drain", "fallback": null,
      "backends": [
-       {"address": "web.example.net"},
+       {"address": "web.example.net", "max_connections": 100, "min_connections": 60},
        {"address": "::1", "forwarding": "local",
         "check": {"type": "http", "expect": "ok", "expect_regex": "o+k", "status": [200, 301]}}]}
   ]})";
@@ -68,7 +70,7 @@ Service expected_a() {
   Service service;
   service.name = "a";
   service.vip = {address("192.0.2.1"), 80};
-  service.scheduler = Scheduler::rr;
+  service.scheduling.scheduler = Scheduler::rr;
   service.on_failure = OnFailure::remove;
   Check check = global_check();
   check.path = "/up";
@@ -93,14 +95,20 @@ Service expected_b() {
   service.name = "b";
   service.vip = {address("2001:db8::1"), 53};
   service.protocol = Protocol::udp;
-  service.scheduler = Scheduler::wrr;
+  service.scheduling = {.scheduler = Scheduler::mh,
+                        .hash = HashOf::source_port,
+                        .strict_ipvs = true,
+                        .persistence = seconds(90),
+                        .prefix = 64,
+                        .expire_drained = false,
+                        .one_packet = true};
   Check unchecked = global_check();
   unchecked.type = CheckType::none;
   Check asked = global_check();
   asked.expect = "ok";
   asked.expect_regex = "o+k";
   asked.status = {200, 301};
-  service.backends = {{{address("2001:db8::77"), 53}, 1, Forwarding::dr, unchecked},
+  service.backends = {{{address("2001:db8::77"), 53}, 1, Forwarding::dr, unchecked, 100, 60},
                       {{address("::1"), 53}, 1, Forwarding::local, asked}};
   return service;
 }
@@ -112,7 +120,7 @@ Configuration expected_of_full() {
   expected.manage_vips = true;
   expected.on_stop = OnStop::keep;
   expected.timeouts = {seconds(900), seconds(60), seconds(5), seconds(30), seconds(3600)};
-  expected.tables = {1, 2, 3, 9, 10};
+  expected.tables = {1, 2, 3, 9, 5000};
   expected.refusals_per_second = 0;
   expected.services = {expected_a(), expected_b()};
   return expected;

@@ -15,6 +15,17 @@ TEST_P(ConfigError, IsTheOnlyOneAtItsPlace) {
 
 const std::string backend = R"({"address": "192.0.2.11"})";
 
+std::string many_compared() {
+  std::string backends;
+  for (int i = 0; i < 1025; ++i) {
+    backends += (i == 0 ? "" : ",") + std::string(R"({"address": "198.18.)") +
+                std::to_string(i / 250) + "." + std::to_string(1 + i % 250) + "\"}";
+  }
+  return with_services(R"({"name": "web", "vip": "192.0.2.1", "port": 80, "scheduler": "wlc",)"
+                       R"( "backends": ^[)" +
+                       backends + "]}");
+}
+
 std::string two_services(const std::string& second) {
   return with_services(
       "\n"
@@ -73,7 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
         ProblemRow{"string for a boolean", with_services("", R"("manage_vips": ^"yes",)"),
                    "manage_vips", R"(expected true or false, found the string "yes")", ""},
         ProblemRow{"enum word near a known one", with_service(R"("scheduler": ^"wwrr",)", backend),
-                   "services[0].scheduler", R"(expected "rr" or "wrr")", R"(did you mean "wrr"?)"},
+                   "services[0].scheduler", R"("dh" or "mh", found the string "wwrr")",
+                   R"(did you mean "wrr"?)"},
         ProblemRow{"enum word in capitals", with_service(R"("forwarding": ^"NAT",)", backend),
                    "services[0].forwarding", "", R"(did you mean "nat"?)"},
         ProblemRow{"enum word near none", with_service(R"("protocol": ^"sctp",)", backend),
@@ -216,6 +228,28 @@ INSTANTIATE_TEST_SUITE_P(
         ProblemRow{"backend twice", with_service("", "\n" + backend + ",\n^" + backend),
                    "services[0].backends[1]",
                    "192.0.2.11:80 is in this service twice, first at line 3", "weight"},
+        ProblemRow{"5tuple for sh",
+                   with_service(R"("scheduler": "sh", "hash": ^"5tuple",)", backend),
+                   "services[0].hash", "sh hashes the source alone", R"("scheduler": "mh")"},
+        ProblemRow{"prefix longer than the address",
+                   with_service(R"("persistence": {"timeout": "60s", "prefix": ^33},)", backend),
+                   "services[0].persistence.prefix", "an IPv4 address has 32 bits", "at most 32"},
+        ProblemRow{"persistence for part of a second",
+                   with_service(R"("persistence": {"timeout": ^"500ms"},)", backend),
+                   "services[0].persistence.timeout", "expected a duration from 1s to 168h", ""},
+        ProblemRow{"one packet of TCP", with_service(R"("one_packet": ^true,)", backend),
+                   "services[0].one_packet", "only UDP", "remove it"},
+        ProblemRow{"minimum above maximum",
+                   with_service("", R"({"address": "192.0.2.11", "max_connections": 5,)"
+                                    R"( "min_connections": ^5})"),
+                   "services[0].backends[0].min_connections",
+                   "must be less than max_connections, which is 5", ""},
+        ProblemRow{"minimum without a maximum",
+                   with_service("", R"({"address": "192.0.2.11", "min_connections": ^5})"),
+                   "services[0].backends[0].min_connections",
+                   "must be less than max_connections, which is 0", ""},
+        ProblemRow{"more to compare than can be", many_compared(), "services[0].backends",
+                   "wlc compares at most 1024 backends, these are 1025", R"("mh")"},
         ProblemRow{
             "service name twice",
             two_services(R"({"name": ^"web", "vip": "192.0.2.2", "port": 80, "backends": []})"),

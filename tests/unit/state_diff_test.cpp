@@ -24,7 +24,7 @@ BackendEntry entry(const char* address, BackendState state = BackendState::up,
 State state(std::vector<BackendEntry> backends) {
   return {{web, whole({.key = web,
                        .name = "web",
-                       .scheduler = Scheduler::rr,
+                       .scheduling = {Scheduler::rr},
                        .backends = std::move(backends)})}};
 }
 
@@ -115,9 +115,10 @@ TEST(Members, are_the_fallback_when_nobody_else_can_serve) {
   ServiceEntry service{.key = web, .backends = {entry("10.0.0.1", BackendState::down)}};
   BackendEntry sorry{key("127.0.0.1", true), 1, BackendState::up, {}};
   service.backends.push_back(sorry);
-  EXPECT_THAT(members(service), ElementsAre(Member{sorry.key, 1}, Member{key("10.0.0.1"), 0}));
+  EXPECT_THAT(members(service),
+              ElementsAre(Member{sorry.key, 1, 1}, Member{key("10.0.0.1"), 0, 1}));
   service.backends[0].state = BackendState::up;
-  EXPECT_THAT(members(service), ElementsAre(Member{key("10.0.0.1"), 1}));
+  EXPECT_THAT(members(service), ElementsAre(Member{key("10.0.0.1"), 1, 1}));
 }
 
 // ---- effective ----

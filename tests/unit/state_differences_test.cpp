@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
             "refusals_per_second 1000 -> 5"},
         Row{"renamed", [](Configuration& c) { web(c).name = "www"; },
             "service www: its name was web"},
-        Row{"scheduler", [](Configuration& c) { web(c).scheduler = Scheduler::rr; },
+        Row{"scheduler", [](Configuration& c) { web(c).scheduling.scheduler = Scheduler::rr; },
             "service web: scheduler wrr -> rr"},
         Row{"on_failure", [](Configuration& c) { web(c).on_failure = OnFailure::remove; },
             "service web: on_failure drain -> remove"},

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "loader/state/tables.h"
+#include "loader/state/turns.h"
 
 namespace xlvs::tables {
 namespace {
