@@ -12,7 +12,9 @@ static __always_inline __u32 active_of(const struct connections *open, __u32 pro
 {
 	__s32 pending = READ_ONCE(open->pending);
 
-	return READ_ONCE(open->active) +
+	__s32 active = READ_ONCE(open->active);
+
+	return (active > 0 ? (__u32)active : 0) +
 	       (protocol == IPPROTO_TCP && pending > 0 ? (__u32)pending : 0);
 }
 
@@ -20,15 +22,21 @@ static __always_inline __u32 inactive_of(const struct connections *open, __u32 p
 {
 	__s32 pending = READ_ONCE(open->pending);
 
-	return READ_ONCE(open->inactive) +
+	__s32 inactive = READ_ONCE(open->inactive);
+
+	return (inactive > 0 ? (__u32)inactive : 0) +
 	       (protocol != IPPROTO_TCP && pending > 0 ? (__u32)pending : 0);
 }
 
-/* As ip_vs_bind_dest() and ip_vs_unbind_dest() do with IP_VS_DEST_F_OVERLOAD. */
+/*
+ * As ip_vs_bind_dest() and ip_vs_unbind_dest() do with IP_VS_DEST_F_OVERLOAD: where a flow opens or
+ * ends, not where it changes its state.
+ */
 static __always_inline void settle_full(const struct backend *backend, struct connections *open)
 {
 	__u32 max = READ_ONCE(backend->max_connections), min = READ_ONCE(backend->min_connections);
-	__s64 total = (__s64)READ_ONCE(open->active) + READ_ONCE(open->inactive) +
+	/* Each may be below 0 for a moment: a flow is found by other CPUs before it is counted. */
+	__s64 total = (__s64)(__s32)READ_ONCE(open->active) + (__s32)READ_ONCE(open->inactive) +
 		      (__s32)READ_ONCE(open->pending);
 	__u32 full = READ_ONCE(open->full);
 

@@ -53,18 +53,22 @@ static __always_inline bool has_ended(const struct flow_key *key, const struct f
 	return is_idle(flow, state, now) && is_reply_idle(key, backend, state, now);
 }
 
-static __always_inline bool has_template_ended(const struct flow *template,
-					       const struct backend *backend, __u32 now)
+/* How long a reply without a flow stays: that of one packet is one. */
+static __always_inline enum flow_state lingering(const struct flow_key *reply)
 {
-	__u32 timeout = READ_ONCE(template->stay.timeout);
+	return reply->protocol == IPPROTO_TCP ? FLOW_CLOSED : FLOW_UDP;
+}
 
-	return is_gone(backend) || ((__s32)(now - READ_ONCE(template->seen)) >= (__s32)timeout &&
-				    (__s32)(now - READ_ONCE(template->stay.held)) >=
-					    (__s32)(2 * READ_ONCE(settings.second)));
+static __always_inline bool has_template_ended(const struct sweep_context *context,
+					       const struct flow *template,
+					       const struct backend *backend)
+{
+	return is_gone(backend) ||
+	       (!context->sweep.first && is_template_idle(template, context->now));
 }
 
 /* Its flow is open. */
-static __always_inline void hold_template(const struct flow_key *flow, __u32 now)
+static __always_inline void hold_template(const struct flow_key *flow, __u32 backend, __u32 now)
 {
 	struct endpoint_key endpoint = {
 		.address = flow->server,
@@ -80,7 +84,7 @@ static __always_inline void hold_template(const struct flow_key *flow, __u32 now
 		return;
 	key = template_key(flow, service);
 	template = find_record(&key);
-	if (template)
+	if (template && READ_ONCE(template->backend) == backend)
 		WRITE_ONCE(template->stay.held, now);
 }
 
@@ -96,19 +100,19 @@ static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
 	if (!backend)
 		return 0;
 	if (copy.direction == DIRECTION_TEMPLATE) {
-		if (!context->sweep.first && has_template_ended(flow, backend, context->now))
+		if (has_template_ended(context, flow, backend))
 			bpf_map_delete_elem(&flows, &copy);
 		return 0;
 	}
 	if (copy.direction == DIRECTION_REPLY) {
-		if (is_idle(flow, FLOW_CLOSED, context->now) && is_orphan(&copy, flow))
+		if (is_idle(flow, lingering(&copy), context->now) && is_orphan(&copy, flow))
 			bpf_map_delete_elem(&flows, &copy);
 		return 0;
 	}
 	if (flow_state(word) == FLOW_DEAD ||
 	    !has_ended(&copy, flow, flow_state(word), backend, context->now)) {
 		if (flow->persistent)
-			hold_template(&copy, context->now);
+			hold_template(&copy, id, context->now);
 		return 0;
 	}
 	retire(&copy, flow, word, id, backend);
@@ -127,12 +131,12 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 	if (!backend)
 		return 0;
 	if (copy.direction == DIRECTION_TEMPLATE) {
-		if (!context->sweep.first && has_template_ended(flow, backend, context->now))
+		if (has_template_ended(context, flow, backend))
 			bpf_map_delete_elem(&pending, &copy);
 		return 0;
 	}
 	if (copy.direction == DIRECTION_REPLY) {
-		if (is_idle(flow, FLOW_CLOSED, context->now) && is_orphan(&copy, flow))
+		if (is_idle(flow, lingering(&copy), context->now) && is_orphan(&copy, flow))
 			bpf_map_delete_elem(&pending, &copy);
 		return 0;
 	}
@@ -145,7 +149,7 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 		return 0;
 	}
 	if (flow->persistent)
-		hold_template(&copy, context->now);
+		hold_template(&copy, id, context->now);
 	seen = bpf_map_lookup_elem(&recount, &id);
 	if (seen)
 		(*seen)++;

@@ -48,20 +48,44 @@ static __always_inline bool is_active(enum flow_state state)
 	return state == FLOW_SYN || state == FLOW_ESTABLISHED;
 }
 
-/* `pending` changes along with the state's count, so that no sum of them is ever too high. */
-static __always_inline void count_flow(__u32 id, const struct backend *backend,
-				       enum flow_state state, __s32 change, __s32 pending)
+static __always_inline void add_to(struct connections *open, enum flow_state state, __s32 change)
+{
+	if (is_active(state))
+		__sync_fetch_and_add(&open->active, change);
+	else
+		__sync_fetch_and_add(&open->inactive, change);
+}
+
+/* A flow is confirmed; `left`: what that changes in pending. */
+static __always_inline void count_confirmed(__u32 id, enum flow_state state, __s32 left)
 {
 	struct connections *open = bpf_map_lookup_elem(&connections, &id);
 
 	if (!open)
 		return;
-	if (pending)
-		__sync_fetch_and_add(&open->pending, pending);
-	if (is_active(state))
-		__sync_fetch_and_add(&open->active, change);
-	else
-		__sync_fetch_and_add(&open->inactive, change);
+	__sync_fetch_and_add(&open->pending, left);
+	add_to(open, state, 1);
+}
+
+static __always_inline void count_change(__u32 id, enum flow_state from, enum flow_state to)
+{
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
+
+	if (!open || is_active(from) == is_active(to))
+		return;
+	/* Too few for a moment is mended by the next flow; too many would hold. */
+	add_to(open, from, -1);
+	add_to(open, to, 1);
+}
+
+static __always_inline void count_ended(__u32 id, const struct backend *backend,
+					enum flow_state state)
+{
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
+
+	if (!open)
+		return;
+	add_to(open, state, -1);
 	settle_full(backend, open);
 }
 
@@ -244,35 +268,43 @@ static __always_inline bool is_reply_taken(const struct packet *pkt, const struc
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-/* A flow of the template is confirmed, so the template is. */
-static __attribute__((noinline)) int confirm_template(const struct flow_key *flow, __u32 service_id)
+/* No new flow for its timeout, and none open of late. */
+static __always_inline bool is_template_idle(const struct flow *template, __u32 now)
 {
-	struct service *service = bpf_map_lookup_elem(&services, &service_id);
-	struct flow_key key;
-	struct flow *opening, template;
+	__u32 timeout = READ_ONCE(template->stay.timeout);
 
-	if (!service)
-		return 0;
-	key = template_key(flow, service);
-	opening = bpf_map_lookup_elem(&pending, &key);
-	if (!opening)
-		return 0;
-	template = *opening;
-	if (NONCE(READ_ONCE(opening->word)) != NONCE(template.word))
-		return 0;
-	if (!bpf_map_update_elem(&flows, &key, &template, BPF_NOEXIST))
-		bpf_map_delete_elem(&pending, &key);
-	return 0;
+	return (__s32)(now - READ_ONCE(template->seen)) >= (__s32)timeout &&
+	       (__s32)(now - READ_ONCE(template->stay.held)) >=
+		       (__s32)(2 * READ_ONCE(settings.second));
 }
 
-/* Where a NAT backend's answers go. */
-static __always_inline enum verdict open_reply(struct xdp_md *ctx, struct packet *pkt,
-					       const struct backend *backend)
+static __always_inline struct flow make_template(const struct service *service, __u32 backend,
+						 __u32 now)
 {
-	struct flow_key key = reply_key(&pkt->flow, backend);
-	struct flow reply = make_reply(ctx, pkt, pkt->backend);
+	return (struct flow){
+		.word = flow_word(bpf_get_prandom_u32(), FLOW_TEMPLATE),
+		.seen = now,
+		.backend = backend,
+		.stay = { .timeout = service->persistence * READ_ONCE(settings.second),
+			  .held = now },
+	};
+}
 
-	return bpf_map_update_elem(&pending, &key, &reply, BPF_ANY) ? DROP_NO_ROOM : NEXT;
+/* A flow of the template is confirmed, and so is the template, also if pending has evicted it. */
+static __attribute__((noinline)) int confirm_template(const struct flow_key *flow, __u32 service_id,
+						      __u32 backend, __u32 now)
+{
+	struct service *service = bpf_map_lookup_elem(&services, &service_id);
+	struct flow template;
+	struct flow_key key;
+
+	if (!service || !service->persistence)
+		return 0;
+	key = template_key(flow, service);
+	template = make_template(service, backend, now);
+	bpf_map_update_elem(&flows, &key, &template, BPF_NOEXIST);
+	bpf_map_delete_elem(&pending, &key);
+	return 0;
 }
 
 static __always_inline void count_opened(const struct packet *pkt)
@@ -294,8 +326,13 @@ static __always_inline enum verdict open_flow(struct xdp_md *ctx, struct packet 
 		.persistent = persistent,
 	};
 
-	if (backend->forwarding == FORWARDING_NAT)
-		TRY(open_reply(ctx, pkt, backend));
+	if (backend->forwarding == FORWARDING_NAT) {
+		struct flow_key key = reply_key(&pkt->flow, backend);
+		struct flow reply = make_reply(ctx, pkt, pkt->backend);
+
+		if (bpf_map_update_elem(&pending, &key, &reply, BPF_ANY))
+			return DROP_NO_ROOM;
+	}
 	if (bpf_map_update_elem(&pending, &pkt->flow, &flow, BPF_NOEXIST))
 		return DROP_FLOW_BUSY;
 	count_pending(pkt->backend, backend, 1);
@@ -328,8 +365,8 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 		return;
 	}
 	if (flow.persistent)
-		confirm_template(&pkt->flow, pkt->service);
-	count_flow(id, backend, state, 1, bpf_map_delete_elem(&pending, &pkt->flow) ? 0 : -1);
+		confirm_template(&pkt->flow, pkt->service, id, pkt->now);
+	count_confirmed(id, state, bpf_map_delete_elem(&pending, &pkt->flow) ? 0 : -1);
 	if (backend->forwarding == FORWARDING_NAT) {
 		struct flow_key key = reply_key(&pkt->flow, backend);
 		struct flow reply = make_reply(ctx, pkt, id);
@@ -341,17 +378,22 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 	}
 }
 
-/* For a repeated SYN: its answer got lost, perhaps since pending has evicted the way back. */
+/* For a repeated opening, whose answer may have got lost since pending has evicted the way back. */
 static __always_inline void renew_reply(struct xdp_md *ctx, struct packet *pkt, __u32 id,
 					const struct backend *backend)
 {
 	struct flow_key key = reply_key(&pkt->flow, backend);
-	struct flow reply;
+	struct flow reply, *found;
 
-	if (backend->forwarding != FORWARDING_NAT || find_record(&key))
+	if (backend->forwarding != FORWARDING_NAT)
 		return;
+	found = find_record(&key);
+	if (found && READ_ONCE(found->backend) == id) {
+		touch(found, pkt->now);
+		return;
+	}
 	reply = make_reply(ctx, pkt, id);
-	bpf_map_update_elem(&pending, &key, &reply, BPF_NOEXIST);
+	bpf_map_update_elem(&pending, &key, &reply, BPF_ANY);
 }
 
 /* Ends a confirmed flow's record. */
@@ -360,7 +402,7 @@ static __always_inline void retire(const struct flow_key *key, struct flow *flow
 {
 	if (!become(flow, word, FLOW_DEAD))
 		return;
-	count_flow(id, backend, flow_state(word), -1, 0);
+	count_ended(id, backend, flow_state(word));
 	delete_reply(key, backend);
 	bpf_map_delete_elem(&flows, key);
 }
@@ -379,10 +421,8 @@ static __always_inline struct backend *meet_confirmed(struct packet *pkt, struct
 		return NULL;
 	}
 	touch(flow, pkt->now);
-	if (next != state && become(flow, word, next)) {
-		count_flow(id, backend, state, -1, 0);
-		count_flow(id, backend, next, 1, 0);
-	}
+	if (next != state && become(flow, word, next))
+		count_change(id, state, next);
 	pkt->backend = id;
 	return backend;
 }

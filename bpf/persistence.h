@@ -10,28 +10,26 @@
 
 #include "bpf/flow.h"
 
-static __always_inline bool is_template_over(const struct flow *template,
-					     const struct service *service, __u32 now)
+static __always_inline bool is_void(const struct service *service, __u32 service_id, __u32 id)
 {
-	__u32 id = READ_ONCE(template->backend), timeout = READ_ONCE(template->stay.timeout);
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 
-	if (!backend || is_gone(backend) || backend->state == BACKEND_DRAINING)
+	if (!backend || is_gone(backend) || backend->service != service_id)
+		return true;
+	if (backend->fallback || backend->state == BACKEND_DRAINING)
 		return true;
 	/* As ip_vs_check_template() with expire_quiescent_template. */
-	if (!service->keep_drained && (backend->state != BACKEND_UP || !backend->weight))
-		return true;
-	return (__s32)(now - READ_ONCE(template->seen)) >= (__s32)timeout &&
-	       (__s32)(now - READ_ONCE(template->stay.held)) >=
-		       (__s32)(2 * READ_ONCE(settings.second));
+	return !service->keep_drained && (backend->state != BACKEND_UP || !backend->weight);
 }
 
 /* The backend of the client's template, or 0. A function of its own for the sake of the stack. */
 static __attribute__((noinline)) __u32 find_template(const struct flow_key *flow,
-						     const struct service *service, __u32 now)
+						     const struct service *service,
+						     __u32 service_id, __u32 now)
 {
 	struct flow_key key = template_key(flow, service);
 	struct flow *template = find_record(&key);
+	bool over;
 	__u64 word;
 	__u32 id;
 
@@ -39,12 +37,14 @@ static __attribute__((noinline)) __u32 find_template(const struct flow_key *flow
 		return 0;
 	word = READ_ONCE(template->word);
 	id = READ_ONCE(template->backend);
-	if (is_template_over(template, service, now)) {
-		delete_record(&key);
+	over = is_template_idle(template, now);
+	if (flow_state(word) == FLOW_DEAD || NONCE(READ_ONCE(template->word)) != NONCE(word))
+		return 0;
+	if (over || is_void(service, service_id, id)) {
+		if (become(template, word, FLOW_DEAD))
+			delete_record(&key);
 		return 0;
 	}
-	if (NONCE(READ_ONCE(template->word)) != NONCE(word))
-		return 0;
 	WRITE_ONCE(template->seen, now);
 	return id;
 }
@@ -53,13 +53,7 @@ static __attribute__((noinline)) int
 open_template(const struct flow_key *flow, const struct service *service, __u32 backend, __u32 now)
 {
 	struct flow_key key = template_key(flow, service);
-	struct flow template = {
-		.word = flow_word(bpf_get_prandom_u32(), FLOW_TEMPLATE),
-		.seen = now,
-		.backend = backend,
-		.stay = { .timeout = service->persistence * READ_ONCE(settings.second),
-			  .held = now },
-	};
+	struct flow template = make_template(service, backend, now);
 
 	return bpf_map_update_elem(&pending, &key, &template, BPF_NOEXIST);
 }

@@ -14,7 +14,6 @@ static __always_inline void close_forward(struct packet *pkt, const struct flow_
 {
 	struct flow_key key = *reply;
 	enum flow_state state, next;
-	struct backend *backend;
 	struct flow *flow;
 	__u64 word;
 
@@ -32,11 +31,7 @@ static __always_inline void close_forward(struct packet *pkt, const struct flow_
 	next = next_state(pkt, state);
 	if (state == FLOW_DEAD || next == state || !become(flow, word, next))
 		return;
-	backend = bpf_map_lookup_elem(&backends, &record->backend);
-	if (!backend)
-		return;
-	count_flow(record->backend, backend, state, -1, 0);
-	count_flow(record->backend, backend, next, 1, 0);
+	count_change(record->backend, state, next);
 }
 
 /* Routes or neighbours have changed since the way back was looked up. */

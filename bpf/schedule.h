@@ -17,17 +17,30 @@
 /* Looking through a table; 0 is nobody. */
 struct search {
 	struct table_region region;
-	__u64 hash;
-	__u32 excluded; /* was chosen already, and could not serve this client */
+	__u64 hash;	/* of the packet; turns: the turn */
+	__u64 excluded; /* the last two chosen, who could not serve this client */
+	__u32 unusable; /* the last one found so: turns and rings name it again and again */
 	__u32 protocol;
 	struct candidate {
 		__u32 backend; /* 0: none yet */
 		__u32 weight;
 		__u64 load;
 	} found, other; /* twos draws another */
-	__u32 total;	/* twos: of the weights */
+	__u32 total;	/* turns: passed over; twos: of the weights */
 	__s32 draws[2]; /* twos: below 0 is done */
 };
+
+/* Its limit may have been raised since. For the verifier, a function of its own. */
+__attribute__((noinline)) int is_still_full(__u32 id)
+{
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
+
+	if (!backend || !open)
+		return 1;
+	settle_full(backend, open);
+	return READ_ONCE(open->full);
+}
 
 /* The open flows of a backend that may be given one more; else NULL. */
 static __always_inline struct connections *usable(const struct search *search,
@@ -37,18 +50,13 @@ static __always_inline struct connections *usable(const struct search *search,
 	struct backend *backend;
 	__u32 id = slot->backend;
 
-	if (!slot->weight || id == search->excluded)
+	if (!slot->weight || id == (__u32)search->excluded || id == search->excluded >> 32)
 		return NULL;
 	backend = bpf_map_lookup_elem(&backends, &id);
-	if (!backend || is_gone(backend))
-		return NULL;
 	open = bpf_map_lookup_elem(&connections, &id);
-	if (!open)
+	if (!backend || is_gone(backend) || !open)
 		return NULL;
-	/* Its limit may have been raised since. */
-	if (READ_ONCE(open->full))
-		settle_full(backend, open);
-	return READ_ONCE(open->full) ? NULL : open;
+	return READ_ONCE(open->full) && is_still_full(id) ? NULL : open;
 }
 
 static __always_inline union slot *slot_at(const struct table_region *region, __u32 number)
@@ -60,20 +68,42 @@ static __always_inline union slot *slot_at(const struct table_region *region, __
 
 /* ---- turns --------------------------------------------------------------------------------- */
 
-static long take_turn(__u32 round, struct search *search)
+/* Is it who serves? Turns and rings name the same backend again and again: it is asked once. */
+static __always_inline bool settle_for(struct search *search, const union slot *slot)
+{
+	if (slot->backend == search->unusable)
+		return false;
+	if (usable(search, slot)) {
+		search->found.backend = slot->backend;
+		return true;
+	}
+	search->unusable = slot->backend;
+	return false;
+}
+
+static long take_turn(__u32 skipped, struct search *search)
+{
+	union slot *slot = slot_at(&search->region, (search->hash + skipped) % search->region.size);
+
+	if (!slot)
+		return 1;
+	if (!settle_for(search, slot))
+		return 0;
+	search->total = skipped;
+	return 1;
+}
+
+/* One turn for the flow, and those that are passed over, whatever other CPUs take. */
+static __always_inline void take_turns(struct search *search)
 {
 	union slot *slot = bpf_map_lookup_elem(&tables, &search->region.offset);
 
 	if (!slot)
-		return 1;
-	slot = slot_at(&search->region,
-		       __sync_fetch_and_add(&slot->cursor, 1) % search->region.size);
-	if (!slot)
-		return 1;
-	if (!usable(search, slot))
-		return 0;
-	search->found.backend = slot->backend;
-	return 1;
+		return;
+	search->hash = __sync_fetch_and_add(&slot->cursor, 1);
+	bpf_loop(search->region.size, take_turn, search, 0);
+	if (search->total)
+		__sync_fetch_and_add(&slot->cursor, search->total);
 }
 
 /* ---- rings --------------------------------------------------------------------------------- */
@@ -81,7 +111,7 @@ static long take_turn(__u32 round, struct search *search)
 /* Where to look at the nth attempt. sh goes on as ip_vs_sh.c's fallback does. */
 static __always_inline __u32 position(const struct search *search, __u32 attempt)
 {
-	__u32 hash = search->hash, step = search->hash >> 32 | 1;
+	__u32 hash = search->hash;
 
 	switch (search->region.scheduler) {
 	case SCHEDULER_SH:
@@ -89,19 +119,18 @@ static __always_inline __u32 position(const struct search *search, __u32 attempt
 	case SCHEDULER_DH:
 		return (hash + attempt) % RING_SIZE;
 	}
-	return (hash + (__u64)attempt * step) % search->region.size;
+	/* The size is a prime, so that every step goes all round. */
+	return (hash + attempt * (1 + (search->hash >> 32) % (search->region.size - 1))) %
+	       search->region.size;
 }
 
 static long look_in_ring(__u32 attempt, struct search *search)
 {
 	union slot *slot = slot_at(&search->region, position(search, attempt));
 
-	if (!slot)
+	if (!slot || settle_for(search, slot))
 		return 1;
-	if (!usable(search, slot))
-		return search->region.strict;
-	search->found.backend = slot->backend;
-	return 1;
+	return search->region.strict;
 }
 
 /* The Linux kernel's hash_32() (include/linux/hash.h) to the ring's eight bits. */
@@ -120,21 +149,23 @@ static __always_inline __u32 fold(const struct address *address, bool is_v4)
 	return bpf_ntohl(words);
 }
 
-static __always_inline __u64 hash_of(const struct packet *pkt, const struct table_region *region)
+/* What a ring looks at, as the table says. */
+static __always_inline __u64 hash_packet(const struct packet *pkt, __u64 table)
 {
-	__u16 port = region->hash == HASH_SOURCE ? 0 : pkt->flow.client_port;
+	struct table_region region = *(struct table_region *)&table;
+	__u16 port = region.hash == HASH_SOURCE ? 0 : pkt->flow.client_port;
 	struct endpoint_key client = { .address = pkt->flow.client, .port = port };
 	struct endpoint_key server = { .address = pkt->flow.server,
 				       .port = pkt->flow.server_port,
 				       .protocol = pkt->flow.protocol };
 
-	switch (region->scheduler) {
+	switch (region.scheduler) {
 	case SCHEDULER_SH:
 		return ring_hash(fold(&pkt->flow.client, pkt->is_v4) + port);
 	case SCHEDULER_DH:
 		return ring_hash(fold(&pkt->flow.server, pkt->is_v4));
 	case SCHEDULER_MH:
-		if (region->hash != HASH_5TUPLE)
+		if (region.hash != HASH_5TUPLE)
 			return endpoint_hash(&client);
 		return endpoint_hash(&client) + 3 * endpoint_hash(&server);
 	}
@@ -172,29 +203,30 @@ static __always_inline bool is_better(__u32 scheduler, const struct candidate *o
 	return other->load * one->weight > one->load * other->weight;
 }
 
-static __always_inline struct candidate
-candidate(const struct search *search, const union slot *slot, const struct connections *open)
+/* Is the member at that place usable, and what is it worth? */
+static __always_inline bool look_at(const struct search *search, __u32 number,
+				    struct candidate *one)
 {
-	return (struct candidate){
+	union slot *slot = slot_at(&search->region, number);
+	struct connections *open = slot ? usable(search, slot) : NULL;
+
+	if (!open)
+		return false;
+	*one = (struct candidate){
 		.backend = slot->backend,
 		.weight = slot->weight,
 		.load = load_of(search, open),
 	};
+	return true;
 }
 
 static long weigh(__u32 number, struct search *search)
 {
-	union slot *slot = slot_at(&search->region, number);
 	__u32 scheduler = search->region.scheduler;
-	struct connections *open;
 	struct candidate one;
 
-	if (!slot)
-		return 1;
-	open = usable(search, slot);
-	if (!open)
+	if (!look_at(search, number, &one))
 		return 0;
-	one = candidate(search, slot, open);
 	if (scheduler == SCHEDULER_OVF && one.load > one.weight)
 		return 0;
 	/* nq: whoever is idle gets it at once. */
@@ -227,16 +259,10 @@ static __always_inline void draw(struct candidate *drawn, __s32 *left, const str
 
 static long draw_both(__u32 number, struct search *search)
 {
-	union slot *slot = slot_at(&search->region, number);
-	struct connections *open;
 	struct candidate one;
 
-	if (!slot)
-		return 1;
-	open = usable(search, slot);
-	if (!open)
+	if (!look_at(search, number, &one))
 		return 0;
-	one = candidate(search, slot, open);
 	draw(&search->found, &search->draws[0], &one);
 	draw(&search->other, &search->draws[1], &one);
 	return search->draws[0] < 0 && search->draws[1] < 0;
@@ -257,9 +283,11 @@ static __always_inline void take_less_loaded(struct search *search)
 
 /* ---- all of them --------------------------------------------------------------------------- */
 
-/* A function of its own, where the verifier would otherwise follow each outcome to the end. */
-__attribute__((noinline)) __u32 search_table(__u64 table, __u64 hash, __u32 excluded,
-					     __u32 protocol)
+/*
+ * The id of the backend that is next, or 0 if none of the table can serve. A function of its own,
+ * where the verifier would otherwise follow each outcome to the end.
+ */
+__attribute__((noinline)) __u32 schedule(__u64 table, __u64 hash, __u64 excluded, __u32 protocol)
 {
 	struct search search = { .hash = hash, .excluded = excluded, .protocol = protocol };
 
@@ -269,12 +297,13 @@ __attribute__((noinline)) __u32 search_table(__u64 table, __u64 hash, __u32 excl
 	switch (search.region.scheduler) {
 	case SCHEDULER_RR:
 	case SCHEDULER_WRR:
-		bpf_loop(search.region.size, take_turn, &search, 0);
+		take_turns(&search);
 		break;
 	case SCHEDULER_SH:
 	case SCHEDULER_DH:
 	case SCHEDULER_MH:
-		bpf_loop(search.region.size, look_in_ring, &search, 0);
+		/* One more: the first attempt of sh is beside its round. */
+		bpf_loop(search.region.size + 1, look_in_ring, &search, 0);
 		break;
 	case SCHEDULER_TWOS:
 		take_less_loaded(&search);
@@ -283,15 +312,4 @@ __attribute__((noinline)) __u32 search_table(__u64 table, __u64 hash, __u32 excl
 		bpf_loop(search.region.size, weigh, &search, 0);
 	}
 	return search.found.backend;
-}
-
-/* The id of the backend that is next, or 0 if the service has none that can serve. */
-static __always_inline __u32 schedule(const struct packet *pkt, const struct service *service,
-				      __u32 excluded)
-{
-	__u64 word = READ_ONCE(service->table);
-	struct table_region region;
-
-	__builtin_memcpy(&region, &word, sizeof(region));
-	return search_table(word, hash_of(pkt, &region), excluded, pkt->flow.protocol);
 }

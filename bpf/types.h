@@ -245,9 +245,10 @@ enum flow_state {
 };
 
 /*
- * A flow's record. Only `word` and `seen` change: {nonce:32, state:32} by compare-and-swap, and who
- * succeeds moves the counts. The nonce tells a record from its successor in the same memory: what
- * was read from the record holds if the word is the same afterwards.
+ * A flow's record. Only `word`, `seen` and, of a template, `stay.held` change: {nonce:32, state:32}
+ * by compare-and-swap, and who succeeds moves the counts. The nonce tells a record from its
+ * successor in the same memory: what was read from the record holds if the word is the same
+ * afterwards.
  */
 struct flow {
 	__u64 word;

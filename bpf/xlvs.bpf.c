@@ -60,10 +60,12 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 					   struct backend **chosen)
 {
 	enum verdict verdict = REFUSE_NO_BACKEND;
+	__u64 table = READ_ONCE(service->table), hash = hash_packet(pkt, table);
+	__u64 tried = 0; /* the last two */
 	__u32 id = 0;
 
 	if (service->persistence) {
-		id = find_template(&pkt->flow, service, pkt->now);
+		id = find_template(&pkt->flow, service, pkt->service, pkt->now);
 		*chosen = bpf_map_lookup_elem(&backends, &id);
 		if (id && *chosen && !is_reply_taken(pkt, *chosen)) {
 			pkt->backend = id;
@@ -73,7 +75,8 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 	for (int i = 0; i < SCHEDULE_ATTEMPTS; i++) {
 		struct backend *backend;
 
-		id = schedule(pkt, service, id);
+		tried = tried << 32 | id;
+		id = schedule(table, hash, tried, pkt->flow.protocol);
 		backend = bpf_map_lookup_elem(&backends, &id);
 		if (!id || !backend)
 			break;
@@ -83,7 +86,7 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 		}
 		pkt->backend = id;
 		*chosen = backend;
-		if (service->persistence)
+		if (service->persistence && !backend->fallback)
 			open_template(&pkt->flow, service, id, pkt->now);
 		return NEXT;
 	}
@@ -108,7 +111,8 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 	if (!service->one_packet || is_tcp(pkt))
 		return open_flow(ctx, pkt, *chosen, service->persistence != 0);
 	count_opened(pkt);
-	return (*chosen)->forwarding == FORWARDING_NAT ? open_reply(ctx, pkt, *chosen) : NEXT;
+	renew_reply(ctx, pkt, pkt->backend, *chosen);
+	return NEXT;
 }
 
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)

@@ -112,8 +112,8 @@ std::optional<Backend> compile_backend(const Node& node, const Surroundings& ser
   backend.forwarding = word_or(node["forwarding"], words::forwardings, service.forwarding);
   backend.max_connections = node["max_connections"].get_or(backend.max_connections);
   backend.min_connections = node["min_connections"].get_or(backend.min_connections);
-  if (backend.min_connections > 0 && backend.min_connections >= backend.max_connections) {
-    report.error(node["min_connections"], "must be less than max_connections, which is " +
+  if (backend.min_connections > 0 && backend.min_connections > backend.max_connections) {
+    report.error(node["min_connections"], "must not be more than max_connections, which is " +
                                               std::to_string(backend.max_connections));
   }
   check_way(node, backend, service, "", report);

@@ -92,12 +92,12 @@ void KernelPlane::adopt_backend(uint32_t id) {
   const ServiceEntry* service = service_of(backend);
   if (service == nullptr) {
     disown(id);
-    retired_.emplace(id, 0);
+    retired_.emplace(id, Retired{});
     return;
   }
   const BackendPath path{service->key, entry.key};
   if (backend.state == BACKEND_DRAINING) {
-    retired_.emplace(id, 0);
+    retired_.emplace(id, Retired{});
     draining_.emplace(path, id);
     return;
   }

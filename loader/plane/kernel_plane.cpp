@@ -177,7 +177,7 @@ Result<void> KernelPlane::apply_one(const RemoveBackend& change) {
     std::erase_if(service->second.backends,
                   [&](const BackendEntry& entry) { return entry.key == change.backend; });
   }
-  retired_.emplace(id, 0);
+  retired_.emplace(id, Retired{});
   if (change.with_flows) {
     disown(id);
   } else {
@@ -291,8 +291,8 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   publish_table(scheduled.id, *region);
   // Not read by packets:
   entry.level = table.level;
-  wire::set_scheduling(entry, change.scheduling);
   wire::copy_text(change.name, entry.name);
+  wire::set_scheduling(entry, change.scheduling);
   scheduled.scheduling = change.scheduling;
   scheduled.list = list;
   applied.name = change.name;
@@ -347,13 +347,20 @@ bool KernelPlane::has_flows(uint32_t backend) const {
 
 void KernelPlane::swept() {
   // Two sweeps: a packet that still held the old table has by then recorded its flow, and it was
-  // counted.
+  // counted. Two more with nobody there: what else names it, as templates do, has been swept too.
   constexpr unsigned enough = 2;
   for (auto next = retired_.begin(); next != retired_.end();) {
     const auto current = next++;
-    if (++current->second < enough || has_flows(current->first)) continue;
-    free_backend(current->first);
-    retired_.erase(current);
+    auto& [id, retired] = *current;
+    if (++retired.sweeps < enough || has_flows(id)) continue;
+    if (retired.gone) {
+      free_backend(id);
+      retired_.erase(current);
+      continue;
+    }
+    publish(maps_.backends[id].state, BACKEND_GONE);
+    std::erase_if(draining_, [&, gone = id](const auto& one) { return one.second == gone; });
+    retired = {0, true};
   }
 }
 
@@ -362,7 +369,6 @@ void KernelPlane::free_backend(uint32_t id) {
   if (entry.forwarding == FORWARDING_NAT) close_replies(entry);
   publish(entry.state, BACKEND_FREE);
   backend_ids_.release(id, 1);
-  std::erase_if(draining_, [&](const auto& one) { return one.second == id; });
 }
 
 Result<uint32_t> KernelPlane::take(Regions& regions, uint32_t count, const char* what) {

@@ -111,7 +111,11 @@ class KernelPlane final : public Plane {
   uint32_t first_generation_ = 0;  // of routes: records hold those of earlier agents
   std::map<ServiceKey, Scheduled> scheduled_;
   std::map<BackendPath, uint32_t> backend_ids_of_;
-  std::map<uint32_t, unsigned> retired_;      // removed backends: sweeps since
+  struct Retired {
+    unsigned sweeps = 0;  // since it was removed, or since it is GONE
+    bool gone = false;
+  };
+  std::map<uint32_t, Retired> retired_;       // removed backends
   std::map<BackendPath, uint32_t> draining_;  // those of them that may come back
   std::map<std::pair<Endpoint, Protocol>, unsigned> reply_users_;
 };

@@ -25,25 +25,19 @@ uint64_t mix(uint64_t value) {
   return value ^ value >> 31;
 }
 
-// A backend that fills a ring: its own order of all slots, and how many it takes a round.
+// A backend that fills a ring, in its own order of all slots.
 struct Filler {
   Candidate candidate;
-  uint64_t turns = 0;
+  uint64_t weight = 0;  // by the greatest common divisor
+  uint64_t credit = 0;  // towards its next slot
   uint64_t next = 0;
   uint64_t skip = 0;
 };
 
-// Divides the weights by their greatest common divisor, and until a round has a hundredth of the
-// ring; nobody who has a weight loses it.
 void reduce(std::vector<Filler>& fillers) {
   uint64_t common = 0;
-  for (const auto& filler : fillers) common = std::gcd(common, filler.turns);
-  if (common == 0) return;
-  uint64_t sum = 0;
-  for (auto& filler : fillers) sum += filler.turns /= common;
-  const uint64_t room = std::max<uint64_t>(primes.back() / slots_per_weight, fillers.size());
-  if (sum <= room) return;
-  for (auto& filler : fillers) filler.turns = std::max<uint64_t>(filler.turns * room / sum, 1);
+  for (const auto& filler : fillers) common = std::gcd(common, filler.weight);
+  for (auto& filler : fillers) filler.weight /= common;
 }
 
 std::vector<Filler> fillers_of(const std::vector<Candidate>& list) {
@@ -59,21 +53,37 @@ std::vector<Filler> fillers_of(const std::vector<Candidate>& list) {
 
 size_t size_for(const std::vector<Filler>& fillers) {
   uint64_t sum = 0;
-  for (const auto& filler : fillers) sum += filler.turns;
+  for (const auto& filler : fillers) sum += filler.weight;
   return sum == 0 ? 0 : prime_from(sum * slots_per_weight);
 }
 
+// Calls take(filler) so often, each filler as often as its weight says, to one time.
+template <typename Take>
+void in_turns(std::vector<Filler>& fillers, size_t times, const Take& take) {
+  uint64_t largest = 0;
+  for (const auto& filler : fillers) largest = std::max(largest, filler.weight);
+  while (times > 0) {
+    for (auto& filler : fillers) {
+      filler.credit += filler.weight;
+      if (filler.credit < largest || times == 0) continue;
+      filler.credit -= largest;
+      take(filler);
+      --times;
+    }
+  }
+}
+
 // The slots of those that take no flows, to the others in turn.
-void give_to_others(std::vector<Candidate>& slots, const std::vector<Filler>& fillers) {
-  std::vector<Candidate> turns;
-  for (const auto& filler : fillers) {
-    if (filler.candidate.weight > 0) turns.insert(turns.end(), filler.turns, filler.candidate);
-  }
-  if (turns.empty()) return;
-  size_t turn = 0;
-  for (auto& slot : slots) {
-    if (slot.weight == 0) slot = turns[turn++ % turns.size()];
-  }
+void give_to_others(std::vector<Candidate>& slots, std::vector<Filler> fillers) {
+  std::erase_if(fillers, [](const Filler& filler) { return filler.candidate.weight == 0; });
+  if (fillers.empty()) return;
+  auto slot = slots.begin();
+  const auto idle = [](const Candidate& one) { return one.weight == 0; };
+  in_turns(fillers, static_cast<size_t>(std::count_if(slots.begin(), slots.end(), idle)),
+           [&](const Filler& filler) {
+             slot = std::find_if(slot, slots.end(), idle);
+             *slot = filler.candidate;
+           });
 }
 
 }  // namespace
@@ -109,16 +119,11 @@ std::vector<Candidate> mh(const std::vector<Candidate>& list, bool strict) {
   }
   std::vector<Candidate> slots(size);
   std::vector<bool> taken(size);
-  size_t filled = 0;
-  while (filled < size) {
-    for (auto& filler : fillers) {
-      for (uint64_t turn = 0; turn < filler.turns && filled < size; ++turn, ++filled) {
-        while (taken[filler.next]) filler.next = (filler.next + filler.skip) % size;
-        taken[filler.next] = true;
-        slots[filler.next] = filler.candidate;
-      }
-    }
-  }
+  in_turns(fillers, size, [&](Filler& filler) {
+    while (taken[filler.next]) filler.next = (filler.next + filler.skip) % size;
+    taken[filler.next] = true;
+    slots[filler.next] = filler.candidate;
+  });
   if (!strict) give_to_others(slots, fillers);
   return slots;
 }

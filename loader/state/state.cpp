@@ -30,7 +30,9 @@ std::vector<Member> members(const ServiceEntry& service) {
     if (entry->state == BackendState::gone) continue;
     const bool serves = entry->can_serve() && entry->key.fallback != any;
     if (entry->key.fallback && !serves) continue;
-    list.push_back({entry->key, serves ? entry->weight : 0, entry->weight});
+    // Where the fallback serves, it is all of a ring.
+    list.push_back(
+        {entry->key, serves ? entry->weight : 0, any || entry->key.fallback ? entry->weight : 0});
   }
   return list;
 }

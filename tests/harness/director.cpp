@@ -95,6 +95,7 @@ uint32_t Director::add_backend(const NewBackend& wanted) {
   entry.port = wanted.endpoint.port;
   entry.protocol = wanted.protocol;
   entry.weight = 1;
+  entry.fallback = wanted.fallback ? 1 : 0;
   update("backends", &id, &entry);
   if (wanted.forward == FORWARDING_NAT) {
     add_endpoint(wanted.endpoint, wanted.protocol, ENDPOINT_REPLY, id);
@@ -110,6 +111,12 @@ uint32_t Director::add_service(const Endpoint& at, uint8_t protocol,
   entry.key = key_endpoint(at, protocol, ENDPOINT_SERVICE);
   update("services", &id, &entry);
   set_table(id, table);
+  for (const uint32_t backend_id : table) {
+    backend served{};
+    if (!look("backends", &backend_id, &served)) std::abort();
+    served.service = id;
+    update("backends", &backend_id, &served);
+  }
   add_endpoint(at, protocol, ENDPOINT_SERVICE, id);
   return id;
 }

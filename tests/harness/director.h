@@ -30,6 +30,7 @@ struct NewBackend {
   std::optional<Mac> mac{};  // nothing: its neighbour is not known
   uint16_t interface = 1;
   backend_state state = BACKEND_UP;
+  bool fallback = false;
 };
 
 // A flow's key as the client's packets have it, or as the backend's replies do.

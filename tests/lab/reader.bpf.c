@@ -39,6 +39,7 @@ static long look(__u32 round, void *context)
 	};
 	struct packet pkt = { .is_v4 = true, .flow.protocol = 6 };
 	struct service *service;
+	__u64 table;
 	struct backend *backend;
 	__u32 id;
 
@@ -48,7 +49,8 @@ static long look(__u32 round, void *context)
 	service = bpf_map_lookup_elem(&services, &pkt.service);
 	if (!pkt.service || !service)
 		return 0;
-	id = schedule(&pkt, service, 0);
+	table = READ_ONCE(service->table);
+	id = schedule(table, hash_packet(&pkt, table), 0, pkt.flow.protocol);
 	backend = bpf_map_lookup_elem(&backends, &id);
 	if (!id || !backend)
 		return 0;

@@ -176,6 +176,15 @@ TEST_P(Persistence, KeepsADrainedBackendWhereAskedTo) {
   EXPECT_EQ(open(client_number(1), 3), 2);
 }
 
+TEST_P(Persistence, NobodyStaysWithTheFallback) {
+  const uint32_t fallback = director.add_backend(
+      {.endpoint = {backend_of(family, 3), port}, .mac = backend_mac(3), .fallback = true});
+  director.set_table(service, {fallback});
+  EXPECT_EQ(connect(client_number(1), 1), 3);
+  director.set_table(service, backends);
+  EXPECT_EQ(open(client_number(1), 2), 1);
+}
+
 TEST_P(Persistence, IsSweptWithoutAClient) {
   open(client_number(1), 1);
   connect(client_number(2), 1);

@@ -239,6 +239,28 @@ TEST(Limits, AreThreeQuartersWithoutAMinimum) {
   EXPECT_EQ(chosen_for(director, 5), '1');
 }
 
+TEST(Limits, AreNotLiftedByAFlowsChange) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1});
+  director.set_limits(1, 4, 0);
+  for (uint16_t from = 1; from <= 4; ++from) EXPECT_EQ(connect(director, from, hold), '1');
+  director.age(key_of({client, 1}, {vip, port}), established_timeout);
+  director.expire();
+  EXPECT_EQ(chosen_for(director, 5), '!');
+  director.run(wire.to_vip() / TCP{.sport = 2, .dport = port, .fin = true, .ack = true});
+  EXPECT_EQ(chosen_for(director, 5), '!');
+}
+
+// One turn for each flow, and the full one's is passed over.
+TEST(Limits, LeaveTheTurnsOfTheOthers) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1, 1, 1});
+  director.set_limits(2, 1, 0);
+  std::string chosen;
+  for (uint16_t from = 1; from <= 9; ++from) chosen += connect(director, from, hold);
+  EXPECT_EQ(chosen, "321313131");
+}
+
 TEST(Limits, ThatAreLiftedHoldNoLonger) {
   Director director = three_backends();
   schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1});

@@ -241,13 +241,13 @@ INSTANTIATE_TEST_SUITE_P(
                    "services[0].one_packet", "only UDP", "remove it"},
         ProblemRow{"minimum above maximum",
                    with_service("", R"({"address": "192.0.2.11", "max_connections": 5,)"
-                                    R"( "min_connections": ^5})"),
+                                    R"( "min_connections": ^6})"),
                    "services[0].backends[0].min_connections",
-                   "must be less than max_connections, which is 5", ""},
+                   "must not be more than max_connections, which is 5", ""},
         ProblemRow{"minimum without a maximum",
                    with_service("", R"({"address": "192.0.2.11", "min_connections": ^5})"),
                    "services[0].backends[0].min_connections",
-                   "must be less than max_connections, which is 0", ""},
+                   "must not be more than max_connections, which is 0", ""},
         ProblemRow{"more to compare than can be", many_compared(), "services[0].backends",
                    "wlc compares at most 1024 backends, these are 1025", R"("mh")"},
         ProblemRow{

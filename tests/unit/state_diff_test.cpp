@@ -116,7 +116,7 @@ TEST(Members, are_the_fallback_when_nobody_else_can_serve) {
   BackendEntry sorry{key("127.0.0.1", true), 1, BackendState::up, {}};
   service.backends.push_back(sorry);
   EXPECT_THAT(members(service),
-              ElementsAre(Member{sorry.key, 1, 1}, Member{key("10.0.0.1"), 0, 1}));
+              ElementsAre(Member{sorry.key, 1, 1}, Member{key("10.0.0.1"), 0, 0}));
   service.backends[0].state = BackendState::up;
   EXPECT_THAT(members(service), ElementsAre(Member{key("10.0.0.1"), 1, 1}));
 }
