@@ -14,20 +14,28 @@
 #include "bpf/maps.h"
 #include "bpf/packet.h"
 
-/* Looking through a table; 0 is nobody. */
+/* Looking through a table; 0 is nobody. Small, since the stack of all calls has 512 bytes. */
 struct search {
 	struct table_region region;
-	__u64 hash;	/* of the packet; turns: the turn */
+	union {
+		__u64 hash;	/* rings: of the packet; turns: the turn */
+		__s32 draws[2]; /* twos: below 0 is done */
+	};
 	__u64 excluded; /* the last two chosen, who could not serve this client */
-	__u32 unusable; /* the last one found so: turns and rings name it again and again */
 	__u32 protocol;
+	union {
+		__u32 unusable; /* turns, rings: the last one found so */
+		__u32 total;	/* twos: of the weights */
+	};
 	struct candidate {
 		__u32 backend; /* 0: none yet */
 		__u32 weight;
 		__u64 load;
-	} found, other; /* twos draws another */
-	__u32 total;	/* turns: passed over; twos: of the weights */
-	__s32 draws[2]; /* twos: below 0 is done */
+	} found;
+	union {
+		struct candidate other; /* twos: the other draw */
+		__u32 skipped;		/* turns: passed over */
+	};
 };
 
 /* Its limit may have been raised since. For the verifier, a function of its own. */
@@ -89,7 +97,7 @@ static long take_turn(__u32 skipped, struct search *search)
 		return 1;
 	if (!settle_for(search, slot))
 		return 0;
-	search->total = skipped;
+	search->skipped = skipped;
 	return 1;
 }
 
@@ -102,8 +110,8 @@ static __always_inline void take_turns(struct search *search)
 		return;
 	search->hash = __sync_fetch_and_add(&slot->cursor, 1);
 	bpf_loop(search->region.size, take_turn, search, 0);
-	if (search->total)
-		__sync_fetch_and_add(&slot->cursor, search->total);
+	if (search->skipped)
+		__sync_fetch_and_add(&slot->cursor, search->skipped);
 }
 
 /* ---- rings --------------------------------------------------------------------------------- */
