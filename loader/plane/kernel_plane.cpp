@@ -358,7 +358,7 @@ void KernelPlane::swept() {
       retired_.erase(current);
       continue;
     }
-    publish(maps_.backends[id].state, BACKEND_GONE);
+    disown(id);
     std::erase_if(draining_, [&, gone = id](const auto& one) { return one.second == gone; });
     retired = {0, true};
   }

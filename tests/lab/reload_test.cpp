@@ -156,7 +156,7 @@ TEST_F(Reload, is_completed_by_the_next_agent_wherever_one_was_killed) {
       const auto applied = plane.apply(change);
       ASSERT_TRUE(applied) << applied.error().message;
     }
-    for (int sweeps = 0; sweeps < 3; ++sweeps) plane.swept();
+    for (int sweeps = 0; sweeps < 5; ++sweeps) plane.swept();
     // What is adopted is read from the kernel: tables are what the backends make them.
     auto reread = KernelPlane::open(folder);
     ASSERT_TRUE(reread) << reread.error().message;
