@@ -10,9 +10,7 @@
 /* IPVS counts what may still send as active, also a bare SYN; and UDP as inactive. */
 static __always_inline __u32 active_of(const struct connections *open, __u32 protocol)
 {
-	__s32 pending = READ_ONCE(open->pending);
-
-	__s32 active = READ_ONCE(open->active);
+	__s32 active = READ_ONCE(open->active), pending = READ_ONCE(open->pending);
 
 	return (active > 0 ? (__u32)active : 0) +
 	       (protocol == IPPROTO_TCP && pending > 0 ? (__u32)pending : 0);
@@ -20,9 +18,7 @@ static __always_inline __u32 active_of(const struct connections *open, __u32 pro
 
 static __always_inline __u32 inactive_of(const struct connections *open, __u32 protocol)
 {
-	__s32 pending = READ_ONCE(open->pending);
-
-	__s32 inactive = READ_ONCE(open->inactive);
+	__s32 inactive = READ_ONCE(open->inactive), pending = READ_ONCE(open->pending);
 
 	return (inactive > 0 ? (__u32)inactive : 0) +
 	       (protocol != IPPROTO_TCP && pending > 0 ? (__u32)pending : 0);
@@ -48,4 +44,62 @@ static __always_inline void settle_full(const struct backend *backend, struct co
 		full = 0;
 	if (full != READ_ONCE(open->full))
 		WRITE_ONCE(open->full, full);
+}
+
+/* ---- counting ------------------------------------------------------------------------------- */
+
+static __always_inline bool is_active(enum flow_state state)
+{
+	return state == FLOW_SYN || state == FLOW_ESTABLISHED;
+}
+
+static __always_inline void add_to(struct connections *open, enum flow_state state, __s32 change)
+{
+	if (is_active(state))
+		__sync_fetch_and_add(&open->active, change);
+	else
+		__sync_fetch_and_add(&open->inactive, change);
+}
+
+/* A flow is confirmed; `left`: what that changes in pending. */
+static __always_inline void count_confirmed(__u32 id, enum flow_state state, __s32 left)
+{
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
+
+	if (!open)
+		return;
+	__sync_fetch_and_add(&open->pending, left);
+	add_to(open, state, 1);
+}
+
+static __always_inline void count_change(__u32 id, enum flow_state from, enum flow_state to)
+{
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
+
+	if (!open || is_active(from) == is_active(to))
+		return;
+	/* Too few for a moment is mended by the next flow; too many would hold. */
+	add_to(open, from, -1);
+	add_to(open, to, 1);
+}
+
+static __always_inline void count_ended(__u32 id, const struct backend *backend,
+					enum flow_state state)
+{
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
+
+	if (!open)
+		return;
+	add_to(open, state, -1);
+	settle_full(backend, open);
+}
+
+static __always_inline void count_pending(__u32 id, const struct backend *backend, __s32 change)
+{
+	struct connections *open = bpf_map_lookup_elem(&connections, &id);
+
+	if (!open)
+		return;
+	__sync_fetch_and_add(&open->pending, change);
+	settle_full(backend, open);
 }

@@ -4,8 +4,9 @@
  * idle or whose backend is gone, and counts anew how many flows are pending at each backend, since
  * an LRU map evicts in silence.
  */
-#include "bpf/flow.h"
+#include "bpf/connections.h"
 #include "bpf/maps.h"
+#include "bpf/record.h"
 #include "bpf/service.h"
 
 /* What this sweep has seen; 4 bytes a backend, reset at its start. */
@@ -59,12 +60,15 @@ static __always_inline enum flow_state lingering(const struct flow_key *reply)
 	return reply->protocol == IPPROTO_TCP ? FLOW_CLOSED : FLOW_UDP;
 }
 
-static __always_inline bool has_template_ended(const struct sweep_context *context,
-					       const struct flow *template,
-					       const struct backend *backend)
+/* May a record that is not a flow's own, of the way back or a template, be deleted? */
+static __always_inline bool is_left(const struct flow_key *key, const struct flow *record,
+				    const struct backend *backend,
+				    const struct sweep_context *context)
 {
+	if (key->direction == DIRECTION_REPLY)
+		return is_idle(record, lingering(key), context->now) && is_orphan(key, record);
 	return is_gone(backend) ||
-	       (!context->sweep.first && is_template_idle(template, context->now));
+	       (!context->sweep.first && is_template_idle(record, context->now));
 }
 
 /* Its flow is open. */
@@ -99,13 +103,8 @@ static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
 	context->sweep.flows++;
 	if (!backend)
 		return 0;
-	if (copy.direction == DIRECTION_TEMPLATE) {
-		if (has_template_ended(context, flow, backend))
-			bpf_map_delete_elem(&flows, &copy);
-		return 0;
-	}
-	if (copy.direction == DIRECTION_REPLY) {
-		if (is_idle(flow, lingering(&copy), context->now) && is_orphan(&copy, flow))
+	if (copy.direction != DIRECTION_FORWARD) {
+		if (is_left(&copy, flow, backend, context))
 			bpf_map_delete_elem(&flows, &copy);
 		return 0;
 	}
@@ -130,13 +129,8 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 
 	if (!backend)
 		return 0;
-	if (copy.direction == DIRECTION_TEMPLATE) {
-		if (has_template_ended(context, flow, backend))
-			bpf_map_delete_elem(&pending, &copy);
-		return 0;
-	}
-	if (copy.direction == DIRECTION_REPLY) {
-		if (is_idle(flow, lingering(&copy), context->now) && is_orphan(&copy, flow))
+	if (copy.direction != DIRECTION_FORWARD) {
+		if (is_left(&copy, flow, backend, context))
 			bpf_map_delete_elem(&pending, &copy);
 		return 0;
 	}
@@ -170,7 +164,6 @@ static long begin_recount(void *map, __u32 *id, struct connections *open, void *
 static long end_recount(void *map, __u32 *id, struct connections *open, void *context)
 {
 	__u32 *seen = bpf_map_lookup_elem(&recount, id), *was = bpf_map_lookup_elem(&before, id);
-
 	struct backend *backend = bpf_map_lookup_elem(&backends, id);
 
 	/* Added, not set: what was opened during the sweep stays counted. */

@@ -19,6 +19,7 @@
 #include "bpf/maps.h"
 
 #define MAX_NETWORK_OFFSET 31 /* Ethernet and two tags are 22 bytes; a mask for the verifier */
+#define MAX_OFFSET 0x3fff     /* of a header in the packet, bytes; likewise */
 
 /* Ends the calling step with a verdict, if there is one. */
 #define TRY(step)                                                                                  \

@@ -9,7 +9,6 @@
 
 #define MAX_VLAN_TAGS 2
 #define MAX_IPV6_EXTENSIONS 6
-#define MAX_OFFSET 0x3fff /* of a header, bytes: a bound for the verifier */
 
 struct vlan_tag {
 	__be16 tci;

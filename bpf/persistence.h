@@ -8,7 +8,20 @@
  */
 #pragma once
 
-#include "bpf/flow.h"
+#include "bpf/packet.h"
+#include "bpf/record.h"
+
+static __always_inline struct flow make_template(const struct service *service, __u32 backend,
+						 __u32 now)
+{
+	return (struct flow){
+		.word = flow_word(bpf_get_prandom_u32(), FLOW_TEMPLATE),
+		.seen = now,
+		.backend = backend,
+		.stay = { .timeout = service->persistence * READ_ONCE(settings.second),
+			  .held = now },
+	};
+}
 
 static __always_inline bool is_void(const struct service *service, __u32 service_id, __u32 id)
 {
@@ -56,4 +69,21 @@ open_template(const struct flow_key *flow, const struct service *service, __u32 
 	struct flow template = make_template(service, backend, now);
 
 	return bpf_map_update_elem(&pending, &key, &template, BPF_NOEXIST);
+}
+
+/* A flow of the template is confirmed, and so is the template, also if pending has evicted it. */
+static __attribute__((noinline)) int confirm_template(const struct flow_key *flow, __u32 service_id,
+						      __u32 backend, __u32 now)
+{
+	struct service *service = bpf_map_lookup_elem(&services, &service_id);
+	struct flow template;
+	struct flow_key key;
+
+	if (!service || !service->persistence)
+		return 0;
+	key = template_key(flow, service);
+	template = make_template(service, backend, now);
+	bpf_map_update_elem(&flows, &key, &template, BPF_NOEXIST);
+	bpf_map_delete_elem(&pending, &key);
+	return 0;
 }

@@ -68,6 +68,9 @@ static __always_inline bool place(struct xdp_md *ctx, struct packet *pkt)
 	pkt->eth = (void *)(long)ctx->data;
 	pkt->end = (void *)(long)ctx->data_end;
 	pkt->network = (void *)pkt->eth + offset;
+	offset = pkt->transport_offset;
+	BOUND(offset, MAX_OFFSET);
+	pkt->transport = pkt->network + offset;
 	return (void *)(pkt->eth + 1) <= pkt->end;
 }
 
@@ -152,12 +155,15 @@ static __always_inline void make_reset(const struct packet *pkt, const struct tc
 				  words[3] + words[4]);
 }
 
-static __always_inline enum verdict refuse_with_reset(struct xdp_md *ctx, struct packet *pkt)
+static __always_inline enum verdict turn_to_reset(struct xdp_md *ctx, struct packet *pkt)
 {
-	struct tcphdr *tcp = pkt->transport, reset = {};
+	struct tcphdr *tcp, reset = {};
 
 	if (pkt->tcp_rst)
 		return DROP_NO_FLOW;
+	if (!place(ctx, pkt))
+		return DROP_NO_ROOM;
+	tcp = pkt->transport;
 	if ((void *)(tcp + 1) > pkt->end)
 		return DROP_BAD_LENGTH;
 	if (!may_answer(pkt->now))
@@ -208,8 +214,8 @@ static __always_inline __u64 csum_to_end(const struct packet *pkt, const void *i
 }
 
 /* Port unreachable: RFC 792 type 3 code 3, RFC 4443 type 1 code 4. */
-static __always_inline enum verdict refuse_with_unreachable(struct xdp_md *ctx, struct packet *pkt,
-							    enum verdict why)
+static __always_inline enum verdict turn_to_unreachable(struct xdp_md *ctx, struct packet *pkt,
+							enum verdict why)
 {
 	__u32 quoted = pkt->transport_offset + QUOTED_TRANSPORT;
 	__u32 grow = ip_header_size(pkt) + sizeof(struct icmp_error);
@@ -238,4 +244,29 @@ static __always_inline enum verdict refuse_with_unreachable(struct xdp_md *ctx, 
 	}
 	icmp->checksum = ~csum_fold(pseudo + csum_to_end(pkt, icmp));
 	return why;
+}
+
+/*
+ * A function of its own: the verifier looks at it once, rather than for each way that a packet may
+ * have come. It sees pointers in `pkt` as numbers, so it finds its own.
+ */
+__attribute__((noinline)) int turn_into_answer(struct xdp_md *ctx, const struct packet *pkt,
+					       int why)
+{
+	struct packet refused;
+
+	if (!pkt)
+		return DROP_NO_ROOM;
+	refused = *pkt;
+	return why == REFUSE_NO_FLOW ? turn_to_reset(ctx, &refused)
+				     : turn_to_unreachable(ctx, &refused, why);
+}
+
+static __always_inline enum verdict refuse(struct xdp_md *ctx, const struct packet *pkt,
+					   enum verdict why)
+{
+	int verdict = turn_into_answer(ctx, pkt, why);
+
+	/* It never is; but that, too, the verifier cannot see. */
+	return verdict == NEXT ? DROP_NO_ROOM : verdict;
 }

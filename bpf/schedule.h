@@ -23,10 +23,8 @@ struct search {
 	};
 	__u64 excluded; /* the last two chosen, who could not serve this client */
 	__u32 protocol;
-	union {
-		__u32 unusable; /* turns, rings: the last one found so */
-		__u32 total;	/* twos: of the weights */
-	};
+	__u32 unusable; /* turns, rings: the last one found so */
+	__u32 total;	/* twos: of the weights */
 	struct candidate {
 		__u32 backend; /* 0: none yet */
 		__u32 weight;
@@ -157,10 +155,18 @@ static __always_inline __u32 fold(const struct address *address, bool is_v4)
 	return bpf_ntohl(words);
 }
 
+static __always_inline struct table_region region_of(__u64 table)
+{
+	struct table_region region;
+
+	__builtin_memcpy(&region, &table, sizeof(region));
+	return region;
+}
+
 /* What a ring looks at, as the table says. */
 static __always_inline __u64 hash_packet(const struct packet *pkt, __u64 table)
 {
-	struct table_region region = *(struct table_region *)&table;
+	struct table_region region = region_of(table);
 	__u16 port = region.hash == HASH_SOURCE ? 0 : pkt->flow.client_port;
 	struct endpoint_key client = { .address = pkt->flow.client, .port = port };
 	struct endpoint_key server = { .address = pkt->flow.server,
@@ -297,9 +303,13 @@ static __always_inline void take_less_loaded(struct search *search)
  */
 __attribute__((noinline)) __u32 schedule(__u64 table, __u64 hash, __u64 excluded, __u32 protocol)
 {
-	struct search search = { .hash = hash, .excluded = excluded, .protocol = protocol };
+	struct search search = {
+		.region = region_of(table),
+		.hash = hash,
+		.excluded = excluded,
+		.protocol = protocol,
+	};
 
-	__builtin_memcpy(&search.region, &table, sizeof(table));
 	if (!search.region.size)
 		return 0;
 	switch (search.region.scheduler) {

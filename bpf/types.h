@@ -155,8 +155,6 @@ struct table_region {
 };
 TYPE_SIZE(struct table_region, 8);
 
-#define MAX_TABLE_SIZE 65536
-
 union slot {
 	__u64 cursor; /* of the region's first slot: how many flows were scheduled by it */
 	struct {
@@ -368,7 +366,6 @@ struct sweep {
 	__u32 flows; /* records seen */
 	__u32 pending;
 	__u32 expired;
-	__u32 first; /* 1: nobody swept before, so nobody has said which templates have open flows
-		      */
+	__u32 first; /* 1: none was before, so nobody has said which templates have open flows */
 };
 TYPE_SIZE(struct sweep, 16);

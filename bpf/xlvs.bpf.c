@@ -28,6 +28,7 @@
 #include "bpf/reply.h"
 #include "bpf/schedule.h"
 #include "bpf/service.h"
+#include "bpf/way_back.h"
 
 /* How many backends are asked for one that has this client port free. */
 #define SCHEDULE_ATTEMPTS 4
@@ -102,16 +103,16 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 	enum verdict verdict;
 
 	if (!opens_flow(pkt))
-		return refuse_with_reset(ctx, pkt);
+		return refuse(ctx, pkt, REFUSE_NO_FLOW);
 	if (!service)
 		return DROP_FLOW_BUSY;
 	verdict = choose(pkt, service, chosen);
 	if (verdict != NEXT)
-		return refuse_with_unreachable(ctx, pkt, verdict);
-	if (!service->one_packet || is_tcp(pkt))
+		return refuse(ctx, pkt, verdict);
+	if (!service->one_packet)
 		return open_flow(ctx, pkt, *chosen, service->persistence != 0);
 	count_opened(pkt);
-	renew_reply(ctx, pkt, pkt->backend, *chosen);
+	renew_reply(ctx, pkt, *chosen);
 	return NEXT;
 }
 

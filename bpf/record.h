@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * record.h - the records of `flows` and `pending`. A flow has one for the way forward and by NAT a
+ * second for the way back, under the key that replies bear; persistence has a template for each
+ * client. The way back is as fresh as the replies are: a flow is idle when both are.
+ *
+ * A record ends by a compare-and-swap to FLOW_DEAD; the one who succeeds takes it out of the counts
+ * and deletes it. Memory of a deleted record is reused at once, also while another CPU still holds
+ * a pointer to it, so what was read from a record counts only if its nonce is the same afterwards.
+ */
+#pragma once
+
+#include "bpf/connections.h"
+#include "bpf/maps.h"
+#include "bpf/packet.h"
+
+#define NONCE(word) ((word) >> 32)
+
+/* ---- keys --------------------------------------------------------------------------------- */
+
+/* The key that the backend's replies bear. */
+static __always_inline struct flow_key reply_key(const struct flow_key *flow,
+						 const struct backend *backend)
+{
+	struct flow_key key = *flow;
+
+	key.server = backend->ip;
+	key.server_port = backend->port;
+	key.direction = DIRECTION_REPLY;
+	return key;
+}
+
+/* The key of the client's template. */
+static __always_inline struct flow_key template_key(const struct flow_key *flow,
+						    const struct service *service)
+{
+	struct flow_key key = *flow;
+	__u32 prefix = service->persistence_prefix;
+
+	for (__u32 i = 0; i < 4; i++) {
+		__u32 bits = prefix > 32 * i ? prefix - 32 * i : 0;
+
+		if (bits < 32)
+			key.client.words[i] &= bits ? bpf_htonl(~0U << (32 - bits)) : 0;
+	}
+	key.client_port = 0;
+	key.direction = DIRECTION_TEMPLATE;
+	return key;
+}
+
+/* ---- finding ------------------------------------------------------------------------------ */
+
+/* The record of a direction, wherever it is. */
+static __always_inline struct flow *find_record(const struct flow_key *key)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+
+	return flow ? flow : bpf_map_lookup_elem(&pending, key);
+}
+
+/* The way back, if there is one. A function of its own for the sake of the stack. */
+static __attribute__((noinline)) struct flow *find_reply(const struct flow_key *flow,
+							 const struct backend *backend)
+{
+	struct flow_key key;
+
+	if (backend->forwarding != FORWARDING_NAT)
+		return NULL;
+	key = reply_key(flow, backend);
+	return find_record(&key);
+}
+
+/* ---- fresh or idle ------------------------------------------------------------------------ */
+
+static __always_inline void touch(struct flow *flow, __u32 now)
+{
+	/* A write dirties the cache line, and most packets of a flow share a jiffy. */
+	if (READ_ONCE(flow->seen) != now)
+		WRITE_ONCE(flow->seen, now);
+}
+
+static __always_inline bool is_idle(const struct flow *flow, enum flow_state state, __u32 now)
+{
+	__s32 idle = now - READ_ONCE(flow->seen);
+
+	return idle >= (__s32)READ_ONCE(settings.timeouts[state & (FLOW_STATES - 1)]);
+}
+
+/* For a forward record that looks idle: has the way back been quiet as well? */
+static __always_inline bool is_reply_idle(const struct flow_key *flow,
+					  const struct backend *backend, enum flow_state state,
+					  __u32 now)
+{
+	struct flow *reply = find_reply(flow, backend);
+
+	return !reply || is_idle(reply, state, now);
+}
+
+/* No new flow for its timeout, and none open of late. */
+static __always_inline bool is_template_idle(const struct flow *template, __u32 now)
+{
+	__u32 timeout = READ_ONCE(template->stay.timeout);
+
+	return (__s32)(now - READ_ONCE(template->seen)) >= (__s32)timeout &&
+	       (__s32)(now - READ_ONCE(template->stay.held)) >=
+		       (__s32)(2 * READ_ONCE(settings.second));
+}
+
+/* ---- ending ------------------------------------------------------------------------------- */
+
+/* True for the one CPU that made the change. */
+static __always_inline bool become(struct flow *flow, __u64 word, enum flow_state state)
+{
+	return __sync_val_compare_and_swap(&flow->word, word, flow_word(NONCE(word), state)) ==
+	       word;
+}
+
+static __always_inline void delete_record(const struct flow_key *key)
+{
+	bpf_map_delete_elem(&flows, key);
+	bpf_map_delete_elem(&pending, key);
+}
+
+static __attribute__((noinline)) int delete_reply(const struct flow_key *flow,
+						  const struct backend *backend)
+{
+	struct flow_key key;
+
+	if (backend->forwarding != FORWARDING_NAT)
+		return 0;
+	key = reply_key(flow, backend);
+	delete_record(&key);
+	return 0;
+}
+
+/* Ends a confirmed flow's record. */
+static __always_inline void retire(const struct flow_key *key, struct flow *flow, __u64 word,
+				   __u32 id, const struct backend *backend)
+{
+	if (!become(flow, word, FLOW_DEAD))
+		return;
+	count_ended(id, backend, flow_state(word));
+	delete_reply(key, backend);
+	bpf_map_delete_elem(&flows, key);
+}
