@@ -8,9 +8,9 @@
 #include "bpf/forward.h"
 #include "bpf/service.h"
 
-/* A FIN or reset of the backend's also ends the flow. */
-static __always_inline void close_forward(struct packet *pkt, const struct flow_key *reply,
-					  const struct flow *record)
+/* A FIN or reset of the backend's also ends the flow. Not inlined for the sake of the stack. */
+static __attribute__((noinline)) int close_forward(struct packet *pkt, const struct flow_key *reply,
+						   const struct flow *record)
 {
 	struct flow_key key = *reply;
 	enum flow_state state, next;
@@ -22,16 +22,17 @@ static __always_inline void close_forward(struct packet *pkt, const struct flow_
 	key.direction = DIRECTION_FORWARD;
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow)
-		return;
+		return 0;
 	word = READ_ONCE(flow->word);
 	/* A stale reply: the flow has been given to another backend since. */
 	if (READ_ONCE(flow->backend) != record->backend)
-		return;
+		return 0;
 	state = flow_state(word);
 	next = next_state(pkt, state);
 	if (state == FLOW_DEAD || next == state || !become(flow, word, next))
-		return;
+		return 0;
 	count_change(record->backend, state, next);
+	return 0;
 }
 
 /* Routes or neighbours have changed since the way back was looked up. */

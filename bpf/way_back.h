@@ -41,27 +41,35 @@ static __attribute__((noinline)) __u64 route_to_client(struct xdp_md *ctx,
 	return fallback;
 }
 
-/* Records the way back in `flows` or `pending`. Not inlined either. */
-static __attribute__((noinline)) long put_reply(void *map, struct xdp_md *ctx, struct packet *pkt,
-						const struct backend *backend)
+static __attribute__((noinline)) long put_reply_to(void *map, const struct packet *pkt,
+						   const struct backend *backend, __u64 next_hop,
+						   __u32 generation)
 {
 	struct flow_key key = reply_key(&pkt->flow, backend);
-	union next_hop back = { .hop.interface = pkt->interface->self.hop.interface };
-	__u32 generation = READ_ONCE(settings.route_generation);
-	struct flow reply;
-
-	__builtin_memcpy(back.hop.mac, pkt->eth->h_source, sizeof(back.hop.mac));
-	reply = (struct flow){
+	struct flow reply = {
 		.word = flow_word(bpf_get_prandom_u32(), FLOW_ESTABLISHED),
 		.seen = pkt->now,
 		.backend = pkt->backend,
-		.next_hop.word = route_to_client(ctx, &pkt->flow.server, &pkt->flow.client,
-						 pkt->is_v4, back.word),
+		.next_hop.word = next_hop,
 		.vip = pkt->flow.server,
 		.vip_port = pkt->flow.server_port,
 		.route_generation = generation,
 	};
+
 	return bpf_map_update_elem(map, &key, &reply, BPF_ANY);
+}
+
+/* Records the way back in `flows` or `pending`. */
+static __always_inline long put_reply(void *map, struct xdp_md *ctx, struct packet *pkt,
+				      const struct backend *backend)
+{
+	union next_hop back = { .hop.interface = pkt->interface->self.hop.interface };
+	__u32 generation = READ_ONCE(settings.route_generation); /* before the route itself */
+
+	__builtin_memcpy(back.hop.mac, pkt->eth->h_source, sizeof(back.hop.mac));
+	back.word = route_to_client(ctx, &pkt->flow.server, &pkt->flow.client, pkt->is_v4,
+				    back.word);
+	return put_reply_to(map, pkt, backend, back.word, generation);
 }
 
 static __always_inline bool same_address(const struct address *a, const struct address *b)
