@@ -84,6 +84,7 @@ __attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
+#pragma unroll /* 6.1 refuses the loop that clang 19 makes of it */
 	for (int i = 0; i <= MAX_IPV6_EXTENSIONS; i++) {
 		struct ipv6_extension *extension;
 
