@@ -67,8 +67,8 @@ static __always_inline long put_reply(void *map, struct xdp_md *ctx, struct pack
 	__u32 generation = READ_ONCE(settings.route_generation); /* before the route itself */
 
 	__builtin_memcpy(back.hop.mac, pkt->eth->h_source, sizeof(back.hop.mac));
-	back.word = route_to_client(ctx, &pkt->flow.server, &pkt->flow.client, pkt->is_v4,
-				    back.word);
+	back.word =
+		route_to_client(ctx, &pkt->flow.server, &pkt->flow.client, pkt->is_v4, back.word);
 	return put_reply_to(map, pkt, backend, back.word, generation);
 }
 
