@@ -7,21 +7,22 @@
 #include "bpf/maps.h"
 #include "bpf/packet.h"
 
-/* IPVS counts what may still send as active, also a bare SYN; and UDP as inactive. */
-static __always_inline __u32 active_of(const struct connections *open, __u32 protocol)
+/* Each may be below 0 for a moment: a flow is found by other CPUs before it is counted. */
+static __always_inline __u32 at_least_0(__u32 count)
 {
-	__s32 active = READ_ONCE(open->active), pending = READ_ONCE(open->pending);
-
-	return (active > 0 ? (__u32)active : 0) +
-	       (protocol == IPPROTO_TCP && pending > 0 ? (__u32)pending : 0);
+	return (__s32)count > 0 ? count : 0;
 }
 
-static __always_inline __u32 inactive_of(const struct connections *open, __u32 protocol)
+/* IPVS counts what may still send as active, also a bare SYN; and UDP as inactive. */
+static __always_inline __u32 active_of(const struct connections *open)
 {
-	__s32 inactive = READ_ONCE(open->inactive), pending = READ_ONCE(open->pending);
+	return at_least_0(READ_ONCE(open->active)) + at_least_0(READ_ONCE(open->pending_active));
+}
 
-	return (inactive > 0 ? (__u32)inactive : 0) +
-	       (protocol != IPPROTO_TCP && pending > 0 ? (__u32)pending : 0);
+static __always_inline __u32 inactive_of(const struct connections *open)
+{
+	return at_least_0(READ_ONCE(open->inactive)) +
+	       at_least_0(READ_ONCE(open->pending_inactive));
 }
 
 /*
@@ -31,9 +32,9 @@ static __always_inline __u32 inactive_of(const struct connections *open, __u32 p
 static __always_inline void settle_full(const struct backend *backend, struct connections *open)
 {
 	__u32 max = READ_ONCE(backend->max_connections), min = READ_ONCE(backend->min_connections);
-	/* Each may be below 0 for a moment: a flow is found by other CPUs before it is counted. */
 	__s64 total = (__s64)(__s32)READ_ONCE(open->active) + (__s32)READ_ONCE(open->inactive) +
-		      (__s32)READ_ONCE(open->pending);
+		      (__s32)READ_ONCE(open->pending_active) +
+		      (__s32)READ_ONCE(open->pending_inactive);
 	__u32 full = READ_ONCE(open->full);
 
 	if (!max && !full)
@@ -61,14 +62,23 @@ static __always_inline void add_to(struct connections *open, enum flow_state sta
 		__sync_fetch_and_add(&open->inactive, change);
 }
 
+static __always_inline void add_to_pending(struct connections *open, __u32 protocol, __s32 change)
+{
+	if (protocol == IPPROTO_UDP)
+		__sync_fetch_and_add(&open->pending_inactive, change);
+	else
+		__sync_fetch_and_add(&open->pending_active, change);
+}
+
 /* A flow is confirmed; `left`: what that changes in pending. */
-static __always_inline void count_confirmed(__u32 id, enum flow_state state, __s32 left)
+static __always_inline void count_confirmed(__u32 id, __u32 protocol, enum flow_state state,
+					    __s32 left)
 {
 	struct connections *open = bpf_map_lookup_elem(&connections, &id);
 
 	if (!open)
 		return;
-	__sync_fetch_and_add(&open->pending, left);
+	add_to_pending(open, protocol, left);
 	add_to(open, state, 1);
 }
 
@@ -94,12 +104,13 @@ static __always_inline void count_ended(__u32 id, const struct backend *backend,
 	settle_full(backend, open);
 }
 
-static __always_inline void count_pending(__u32 id, const struct backend *backend, __s32 change)
+static __always_inline void count_pending(__u32 id, const struct backend *backend, __u32 protocol,
+					  __s32 change)
 {
 	struct connections *open = bpf_map_lookup_elem(&connections, &id);
 
 	if (!open)
 		return;
-	__sync_fetch_and_add(&open->pending, change);
+	add_to_pending(open, protocol, change);
 	settle_full(backend, open);
 }

@@ -9,21 +9,22 @@
 #include "bpf/record.h"
 #include "bpf/service.h"
 
-/* What this sweep has seen; 4 bytes a backend, reset at its start. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 4096);
-	__type(key, __u32);
-	__type(value, __u32);
-} recount SEC(".maps");
+struct pending_counts {
+	__u32 active;
+	__u32 inactive;
+};
 
-/* How many were pending by the counts when the sweep began. */
+struct recounted {
+	struct pending_counts seen; /* by this sweep */
+	struct pending_counts was;  /* by the counts when it began */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
-	__type(value, __u32);
-} before SEC(".maps");
+	__type(value, struct recounted);
+} recount SEC(".maps");
 
 struct sweep_context {
 	__u32 now;
@@ -123,8 +124,9 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 			  struct sweep_context *context)
 {
 	__u64 word = READ_ONCE(flow->word);
-	__u32 id = READ_ONCE(flow->backend), *seen;
+	__u32 id = READ_ONCE(flow->backend);
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+	struct recounted *recounted = bpf_map_lookup_elem(&recount, &id);
 	struct flow_key copy = *key;
 
 	if (!backend)
@@ -144,33 +146,44 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 	}
 	if (flow->persistent)
 		hold_template(&copy, id, context->now);
-	seen = bpf_map_lookup_elem(&recount, &id);
-	if (seen)
-		(*seen)++;
+	if (!recounted)
+		return 0;
+	if (copy.protocol == IPPROTO_UDP)
+		recounted->seen.inactive++;
+	else
+		recounted->seen.active++;
 	return 0;
 }
 
 static long begin_recount(void *map, __u32 *id, struct connections *open, void *context)
 {
-	__u32 *seen = bpf_map_lookup_elem(&recount, id), *was = bpf_map_lookup_elem(&before, id);
+	struct recounted *recounted = bpf_map_lookup_elem(&recount, id);
 
-	if (seen && was) {
-		*seen = 0;
-		*was = READ_ONCE(open->pending);
+	if (recounted) {
+		recounted->seen = (struct pending_counts){};
+		recounted->was.active = READ_ONCE(open->pending_active);
+		recounted->was.inactive = READ_ONCE(open->pending_inactive);
 	}
 	return 0;
 }
 
+/* Added, not set: what was opened during the sweep stays counted. */
+static __always_inline void correct(__u32 *count, __u32 seen, __u32 was)
+{
+	if (seen != was)
+		__sync_fetch_and_add(count, seen - was);
+}
+
 static long end_recount(void *map, __u32 *id, struct connections *open, void *context)
 {
-	__u32 *seen = bpf_map_lookup_elem(&recount, id), *was = bpf_map_lookup_elem(&before, id);
+	struct recounted *recounted = bpf_map_lookup_elem(&recount, id);
 	struct backend *backend = bpf_map_lookup_elem(&backends, id);
 
-	/* Added, not set: what was opened during the sweep stays counted. */
-	if (seen && was && *seen != *was)
-		__sync_fetch_and_add(&open->pending, *seen - *was);
-	if (backend)
-		settle_full(backend, open);
+	if (!recounted || !backend)
+		return 0;
+	correct(&open->pending_active, recounted->seen.active, recounted->was.active);
+	correct(&open->pending_inactive, recounted->seen.inactive, recounted->was.inactive);
+	settle_full(backend, open);
 	return 0;
 }
 

@@ -17,11 +17,9 @@
 
 static __always_inline enum flow_state next_state(const struct packet *pkt, enum flow_state state)
 {
-	if (!is_tcp(pkt))
-		return state;
-	if (pkt->tcp_rst)
+	if (pkt->resets)
 		return FLOW_CLOSED;
-	if (pkt->tcp_fin && is_active(state))
+	if (pkt->closes && is_active(state))
 		return FLOW_FIN;
 	return state;
 }
@@ -32,7 +30,7 @@ static __always_inline bool is_over(const struct packet *pkt, const struct flow 
 {
 	if (is_gone(backend))
 		return true;
-	if (is_tcp(pkt) && opens_flow(pkt) && (state == FLOW_FIN || state == FLOW_CLOSED))
+	if (pkt->opens && (state == FLOW_FIN || state == FLOW_CLOSED))
 		return true;
 	return is_idle(flow, state, pkt->now) &&
 	       is_reply_idle(&pkt->flow, backend, state, pkt->now);
@@ -66,9 +64,9 @@ static __always_inline enum verdict open_flow(struct xdp_md *ctx, struct packet 
 {
 	if (backend->forwarding == FORWARDING_NAT && put_reply(&pending, ctx, pkt, backend))
 		return DROP_NO_ROOM;
-	if (put_flow(&pending, pkt, is_tcp(pkt) ? FLOW_SYN : FLOW_UDP, persistent))
+	if (put_flow(&pending, pkt, is_udp(pkt) ? FLOW_UDP : FLOW_SYN, persistent))
 		return DROP_FLOW_BUSY;
-	count_pending(pkt->backend, backend, 1);
+	count_pending(pkt->backend, backend, pkt->flow.protocol, 1);
 	count_opened(pkt);
 	return NEXT;
 }
@@ -95,7 +93,8 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 	}
 	if (persistent)
 		confirm_template(&pkt->flow, pkt->service, pkt->backend, pkt->now);
-	count_confirmed(pkt->backend, state, bpf_map_delete_elem(&pending, &pkt->flow) ? 0 : -1);
+	count_confirmed(pkt->backend, pkt->flow.protocol, state,
+			bpf_map_delete_elem(&pending, &pkt->flow) ? 0 : -1);
 	if (backend->forwarding != FORWARDING_NAT)
 		return;
 	if (put_reply(&flows, ctx, pkt, backend)) {
@@ -139,14 +138,14 @@ static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct p
 	if (is_over(pkt, flow, state, backend)) {
 		delete_reply(&pkt->flow, backend);
 		if (!bpf_map_delete_elem(&pending, &pkt->flow))
-			count_pending(id, backend, -1);
+			count_pending(id, backend, pkt->flow.protocol, -1);
 		return NULL;
 	}
 	touch(flow, pkt->now);
 	pkt->backend = id;
-	if (pkt->tcp_rst)
+	if (pkt->resets)
 		become(flow, word, FLOW_CLOSED);
-	else if (!is_tcp(pkt) || !opens_flow(pkt))
+	else if (is_udp(pkt) || !pkt->opens)
 		confirm(ctx, pkt, flow, word, backend);
 	else
 		renew_reply(ctx, pkt, backend);

@@ -50,7 +50,9 @@ struct packet {
 	__u16 length;		     /* IP packet, bytes, headers included */
 	__u16 network_offset;	     /* from eth, bytes */
 	bool is_v4;
-	bool tcp_syn, tcp_ack, tcp_fin, tcp_rst;
+	bool opens;		/* a flow: TCP's SYN; of UDP, every packet */
+	bool closes;		/* FIN */
+	bool resets;		/* RST */
 	enum xdp_action action; /* of a forwarded packet */
 };
 
@@ -59,10 +61,9 @@ static __always_inline bool is_tcp(const struct packet *pkt)
 	return pkt->flow.protocol == IPPROTO_TCP;
 }
 
-/* A SYN opens a TCP flow, any packet a UDP flow. */
-static __always_inline bool opens_flow(const struct packet *pkt)
+static __always_inline bool is_udp(const struct packet *pkt)
 {
-	return !is_tcp(pkt) || (pkt->tcp_syn && !pkt->tcp_ack);
+	return pkt->flow.protocol == IPPROTO_UDP;
 }
 
 /*

@@ -152,15 +152,15 @@ static __always_inline enum verdict parse_transport(struct packet *pkt)
 			return PASS_MALFORMED;
 		if (pkt->length < pkt->transport_offset + sizeof(*tcp))
 			return PASS_MALFORMED;
-		pkt->tcp_syn = tcp->syn;
-		pkt->tcp_ack = tcp->ack;
-		pkt->tcp_fin = tcp->fin;
-		pkt->tcp_rst = tcp->rst;
-	} else if (pkt->flow.protocol == IPPROTO_UDP) {
+		pkt->opens = tcp->syn && !tcp->ack;
+		pkt->closes = tcp->fin;
+		pkt->resets = tcp->rst;
+	} else if (is_udp(pkt)) {
 		if ((void *)(udp + 1) > pkt->end)
 			return PASS_MALFORMED;
 		if (pkt->length < pkt->transport_offset + sizeof(*udp))
 			return PASS_MALFORMED;
+		pkt->opens = true;
 	} else {
 		return PASS_NOT_TRANSPORT;
 	}

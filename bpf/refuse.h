@@ -143,12 +143,11 @@ static __always_inline void make_reset(const struct packet *pkt, const struct tc
 	reset->dest = came->source;
 	reset->doff = sizeof(*reset) / 4;
 	reset->rst = 1;
-	if (pkt->tcp_ack) {
+	if (came->ack) {
 		reset->seq = came->ack_seq;
 	} else {
 		reset->ack = 1;
-		reset->ack_seq =
-			bpf_htonl(bpf_ntohl(came->seq) + data + pkt->tcp_syn + pkt->tcp_fin);
+		reset->ack_seq = bpf_htonl(bpf_ntohl(came->seq) + data + came->syn + came->fin);
 	}
 	reset->check = ~csum_fold(csum_addresses(pkt) + bpf_htons(IPPROTO_TCP) +
 				  bpf_htons(sizeof(*reset)) + words[0] + words[1] + words[2] +
@@ -159,7 +158,7 @@ static __always_inline enum verdict turn_to_reset(struct xdp_md *ctx, struct pac
 {
 	struct tcphdr *tcp, reset = {};
 
-	if (pkt->tcp_rst)
+	if (pkt->resets)
 		return DROP_NO_FLOW;
 	if (!place(ctx, pkt))
 		return DROP_NO_ROOM;

@@ -80,7 +80,7 @@ static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt
 	if (!is_header_intact(ctx, pkt))
 		return DROP_BAD_CHECKSUM;
 	touch(record, pkt->now);
-	if (pkt->tcp_fin || pkt->tcp_rst)
+	if (pkt->closes || pkt->resets)
 		close_forward(pkt, &key, &found);
 	if (!take_hop(pkt))
 		return DROP_TTL;

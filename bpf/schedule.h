@@ -22,7 +22,6 @@ struct search {
 		__s32 draws[2]; /* twos: below 0 is done */
 	};
 	__u64 excluded; /* the last two chosen, who could not serve this client */
-	__u32 protocol;
 	__u32 unusable; /* turns, rings: the last one found so */
 	__u32 total;	/* twos: of the weights */
 	struct candidate {
@@ -191,7 +190,7 @@ static __always_inline __u64 hash_packet(const struct packet *pkt, __u64 table)
 /* lc and wlc: ip_vs_dest_conn_overhead() in include/net/ip_vs.h. */
 static __always_inline __u64 load_of(const struct search *search, const struct connections *open)
 {
-	__u64 active = active_of(open, search->protocol);
+	__u64 active = active_of(open);
 
 	switch (search->region.scheduler) {
 	case SCHEDULER_SED:
@@ -200,7 +199,7 @@ static __always_inline __u64 load_of(const struct search *search, const struct c
 	case SCHEDULER_OVF:
 		return active;
 	}
-	return (active << 8) + inactive_of(open, search->protocol);
+	return (active << 8) + inactive_of(open);
 }
 
 /* Is one to be preferred to another? The first of equals stays. */
@@ -301,13 +300,12 @@ static __always_inline void take_less_loaded(struct search *search)
  * The id of the backend that is next, or 0 if none of the table can serve. A function of its own,
  * where the verifier would otherwise follow each outcome to the end.
  */
-__attribute__((noinline)) __u32 schedule(__u64 table, __u64 hash, __u64 excluded, __u32 protocol)
+__attribute__((noinline)) __u32 schedule(__u64 table, __u64 hash, __u64 excluded)
 {
 	struct search search = {
 		.region = region_of(table),
 		.hash = hash,
 		.excluded = excluded,
-		.protocol = protocol,
 	};
 
 	if (!search.region.size)

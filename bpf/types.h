@@ -211,14 +211,19 @@ struct backend {
 };
 TYPE_SIZE(struct backend, 112);
 
-/* Open flows of a backend. `pending` may be too high until the next sweep. */
+/*
+ * Open flows of a backend, by what IPVS counts them as; those in `pending` apart, since they may be
+ * too many until the next sweep.
+ */
 struct connections {
 	__u32 active;
 	__u32 inactive;
-	__u32 pending;
-	__u32 full; /* 1: max_connections was reached, and they are not few enough again */
+	__u32 pending_active;	/* openings of TCP and SCTP */
+	__u32 pending_inactive; /* of UDP */
+	__u32 full;		/* 1: max_connections was reached, and they are not few enough */
+	__u32 pad;
 };
-TYPE_SIZE(struct connections, 16);
+TYPE_SIZE(struct connections, 24);
 
 struct backend_counters {
 	__u64 flows;

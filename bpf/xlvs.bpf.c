@@ -50,8 +50,7 @@ static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *p
 	}
 	if ((void *)(tcp + 1) > pkt->end || tcp->doff < 5 || tcp->doff * 4 > length)
 		return DROP_BAD_LENGTH;
-	if ((pkt->tcp_syn && (pkt->tcp_fin || pkt->tcp_rst)) ||
-	    !(pkt->tcp_syn || pkt->tcp_ack || pkt->tcp_fin || pkt->tcp_rst))
+	if ((tcp->syn && (tcp->fin || tcp->rst)) || !(tcp->syn || tcp->ack || tcp->fin || tcp->rst))
 		return DROP_BAD_FLAGS;
 	return NEXT;
 }
@@ -77,7 +76,7 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 		struct backend *backend;
 
 		tried = tried << 32 | id;
-		id = schedule(table, hash, tried, pkt->flow.protocol);
+		id = schedule(table, hash, tried);
 		backend = bpf_map_lookup_elem(&backends, &id);
 		if (!id || !backend)
 			break;
@@ -102,7 +101,7 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 	struct service *service = bpf_map_lookup_elem(&services, &id);
 	enum verdict verdict;
 
-	if (!opens_flow(pkt))
+	if (!pkt->opens)
 		return refuse(ctx, pkt, REFUSE_NO_FLOW);
 	if (!service)
 		return DROP_FLOW_BUSY;

@@ -341,8 +341,9 @@ void KernelPlane::close_replies(const ::backend& backend) {
 bool KernelPlane::has_flows(uint32_t backend) const {
   ::connections open{};
   if (bpf_map_lookup_elem(maps_.connections.fd.get(), &backend, &open) != 0) return true;
-  // `pending` may be off, also below 0, until a sweep.
-  return open.active != 0 || open.inactive != 0 || static_cast<__s32>(open.pending) > 0;
+  // What is pending may be off, also below 0, until a sweep.
+  return open.active != 0 || open.inactive != 0 || static_cast<__s32>(open.pending_active) > 0 ||
+         static_cast<__s32>(open.pending_inactive) > 0;
 }
 
 void KernelPlane::swept() {

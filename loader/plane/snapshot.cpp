@@ -68,6 +68,9 @@ std::set<uint32_t> serving(const Arrays& arrays, const ::service& service) {
   return ids;
 }
 
+// What is pending may be off until a sweep, and then also below 0.
+uint32_t counted_or_0(__u32 count) { return static_cast<__s32>(count) > 0 ? count : 0; }
+
 BackendView view_of(const ::backend& backend, uint32_t id, const std::set<uint32_t>& serving,
                     const Map& connections, const Map& counters) {
   BackendView view;
@@ -77,11 +80,8 @@ BackendView view_of(const ::backend& backend, uint32_t id, const std::set<uint32
   ::connections open{};
   bpf_map_lookup_elem(connections.fd.get(), &id, &open);
   view.full = open.full != 0;
-  const bool udp = backend.protocol == IPPROTO_UDP;
-  // Off until a sweep, and then also below 0.
-  const uint32_t pending = static_cast<__s32>(open.pending) > 0 ? open.pending : 0;
-  view.active = open.active + (udp ? 0 : pending);
-  view.inactive = open.inactive + (udp ? pending : 0);
+  view.active = open.active + counted_or_0(open.pending_active);
+  view.inactive = open.inactive + counted_or_0(open.pending_inactive);
   view.counters = counters_of(counters, id);
   return view;
 }

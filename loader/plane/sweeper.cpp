@@ -20,7 +20,6 @@ Result<Sweeper> Sweeper::load(const std::string& pins) {
   const uint32_t backends = bpf_map__max_entries(maps.connections);
   skeleton->rodata->index_mask = bpf_map__max_entries(maps.endpoints) - 1;
   bpf_map__set_max_entries(maps.recount, backends);
-  bpf_map__set_max_entries(maps.before, backends);
   if (const int error = expire_bpf__load(skeleton.get())) {
     return Error::from_code("load the expiry program", error);
   }

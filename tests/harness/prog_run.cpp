@@ -117,7 +117,6 @@ Result<> Programs::load_expire() {
   if (!expire_) return Error::from_errno("open the expiry program");
   expire_->rodata->index_mask = sizes_.buckets - 1;
   if (auto set = sized(expire_->maps.recount, sizes_.backends); !set) return set;
-  if (auto set = sized(expire_->maps.before, sizes_.backends); !set) return set;
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, expire_->obj) { bpf_map__set_pin_path(map, nullptr); }
   if (auto done = shared(xlvs_->obj, expire_->obj); !done) return done;

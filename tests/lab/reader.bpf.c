@@ -50,7 +50,7 @@ static long look(__u32 round, void *context)
 	if (!pkt.service || !service)
 		return 0;
 	table = READ_ONCE(service->table);
-	id = schedule(table, hash_packet(&pkt, table), 0, pkt.flow.protocol);
+	id = schedule(table, hash_packet(&pkt, table), 0);
 	backend = bpf_map_lookup_elem(&backends, &id);
 	if (!id || !backend)
 		return 0;

@@ -9,12 +9,13 @@
 #include "tests/packet/row_name.h"
 
 static bool operator==(const connections& a, const connections& b) {
-  return a.active == b.active && a.inactive == b.inactive && a.pending == b.pending;
+  return a.active == b.active && a.inactive == b.inactive && a.pending_active == b.pending_active &&
+         a.pending_inactive == b.pending_inactive;
 }
 
 static std::ostream& operator<<(std::ostream& out, const connections& open) {
-  return out << open.active << " active, " << open.inactive << " inactive, " << open.pending
-             << " pending";
+  return out << open.active << " active, " << open.inactive << " inactive, " << open.pending_active
+             << " and " << open.pending_inactive << " pending";
 }
 
 namespace xlvs::test {
@@ -28,7 +29,8 @@ constexpr uint8_t second = 12;
 constexpr connections none{};
 constexpr connections one_active{.active = 1};
 constexpr connections one_inactive{.inactive = 1};
-constexpr connections one_pending{.pending = 1};
+constexpr connections one_pending{.pending_active = 1};
+constexpr connections one_pending_udp{.pending_inactive = 1};
 
 class Flows : public testing::TestWithParam<Family> {
  public:
@@ -129,7 +131,7 @@ TEST_P(Flows, NatRecordsBothDirections) {
 TEST_P(Flows, SecondUdpPacketConfirms) {
   send(UDP{.dport = dr_port});
   EXPECT_EQ(state_of(director.pending(key(dr_port, udp))), FLOW_UDP);
-  EXPECT_EQ(director.open(id(dr_port, udp)), one_pending);
+  EXPECT_EQ(director.open(id(dr_port, udp)), one_pending_udp);
 
   send(UDP{.dport = dr_port});
   EXPECT_EQ(state_of(director.confirmed(key(dr_port, udp))), FLOW_UDP);
@@ -309,7 +311,7 @@ TEST_P(SmallFlows, FullMeansPending) {
   EXPECT_FALSE(director.confirmed(key(dr_port, tcp, 3)));
   EXPECT_EQ(state_of(director.pending(key(dr_port, tcp, 3))), FLOW_ESTABLISHED);
   EXPECT_EQ(director.programs().events(EVENT_FLOWS_FULL), 1);
-  EXPECT_EQ(director.open(id(dr_port)), (connections{.active = 2, .pending = 1}));
+  EXPECT_EQ(director.open(id(dr_port)), (connections{.active = 2, .pending_active = 1}));
 
   // It is served all the same, and moves over when there is room.
   const TCP ack{.sport = 3, .dport = dr_port, .ack = true};

@@ -202,7 +202,7 @@ TEST_P(Persistence, DoesNotCountAsAConnection) {
   connect(client_number(1), 1);
   EXPECT_EQ(director.open(backends[0]).active, 1);
   EXPECT_EQ(director.open(backends[0]).inactive, 0);
-  EXPECT_EQ(director.open(backends[0]).pending, 0);
+  EXPECT_EQ(director.open(backends[0]).pending_active, 0);
 }
 
 // ---- one packet ----

@@ -98,7 +98,7 @@ TEST_P(Timeouts, SweptNotEarlier) {
   EXPECT_EQ(result.flows + result.pending, 1);
   EXPECT_TRUE(record());
   const connections open = director.open(id);
-  EXPECT_EQ(open.active + open.inactive + open.pending, 1);
+  EXPECT_EQ(open.active + open.inactive + open.pending_active + open.pending_inactive, 1);
 }
 
 TEST_P(Timeouts, Swept) {
@@ -108,7 +108,7 @@ TEST_P(Timeouts, Swept) {
   EXPECT_EQ(result.expired, 1);
   EXPECT_FALSE(record());
   const connections open = director.open(id);
-  EXPECT_EQ(open.active + open.inactive + open.pending, 0);
+  EXPECT_EQ(open.active + open.inactive + open.pending_active + open.pending_inactive, 0);
 }
 
 // A second UDP packet after the timeout is a first one.
@@ -218,7 +218,7 @@ TEST(Sweep, EndsFlowsOfABackendThatIsGone) {
   EXPECT_TRUE(cluster.director.records("flows").empty());
   EXPECT_TRUE(cluster.director.records("pending").empty());
   EXPECT_EQ(cluster.director.open(id).active, 0);
-  EXPECT_EQ(cluster.director.open(id).pending, 0);
+  EXPECT_EQ(cluster.director.open(id).pending_active, 0);
 }
 
 TEST(Sweep, CountsAnewWhatWasEvicted) {
@@ -227,14 +227,14 @@ TEST(Sweep, CountsAnewWhatWasEvicted) {
   for (uint32_t i = 0; i < 5000; ++i) {
     cluster.director.run(to_vip / TCP{.sport = uint16_t(1 + i), .dport = dr_port, .syn = true});
   }
-  EXPECT_EQ(cluster.director.open(id).pending, 5000);
+  EXPECT_EQ(cluster.director.open(id).pending_active, 5000);
   const sweep result = cluster.director.expire();
 
   const auto left = static_cast<uint32_t>(cluster.director.records("pending").size());
   EXPECT_LE(left, 1024);
   EXPECT_GT(left, 0);
   EXPECT_EQ(result.pending, left);
-  EXPECT_EQ(cluster.director.open(id).pending, left);
+  EXPECT_EQ(cluster.director.open(id).pending_active, left);
 }
 
 // Whatever happened, after a sweep the counts are those of the records.
@@ -286,13 +286,16 @@ class RandomStory : public testing::TestWithParam<uint32_t> {
       }
     }
     for (const auto& [key, record] : director.records("pending")) {
-      if (key.direction == DIRECTION_FORWARD) ++expected[record.backend].pending;
+      if (key.direction != DIRECTION_FORWARD) continue;
+      auto& open = expected[record.backend];
+      ++(key.protocol == udp ? open.pending_inactive : open.pending_active);
     }
     for (uint32_t id = 1; id < director.programs().sizes().backends; ++id) {
       const connections open = director.open(id);
       EXPECT_EQ(open.active, expected[id].active) << "backend " << id;
       EXPECT_EQ(open.inactive, expected[id].inactive) << "backend " << id;
-      EXPECT_EQ(open.pending, expected[id].pending) << "backend " << id;
+      EXPECT_EQ(open.pending_active, expected[id].pending_active) << "backend " << id;
+      EXPECT_EQ(open.pending_inactive, expected[id].pending_inactive) << "backend " << id;
     }
   }
 
