@@ -75,12 +75,7 @@ static __always_inline bool is_left(const struct flow_key *key, const struct flo
 /* Its flow is open. */
 static __always_inline void hold_template(const struct flow_key *flow, __u32 backend, __u32 now)
 {
-	struct endpoint_key endpoint = {
-		.address = flow->server,
-		.port = flow->server_port,
-		.protocol = flow->protocol,
-	};
-	__u32 id = find_endpoint(&endpoint);
+	__u32 id = find_service(flow);
 	struct service *service = bpf_map_lookup_elem(&services, &id);
 	struct flow *template;
 	struct flow_key key;

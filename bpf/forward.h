@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "bpf/record.h"
 #include "bpf/rewrite.h"
 
 static __always_inline enum verdict transmit(struct packet *pkt, union next_hop to,
@@ -43,7 +44,7 @@ static __always_inline enum verdict forward_nat(struct packet *pkt, const struct
 		return DROP_NO_NEIGHBOUR;
 	if (!take_hop(pkt))
 		return DROP_TTL;
-	rewrite_endpoint(pkt, false, &backend->ip, backend->port);
+	rewrite_endpoint(pkt, false, &backend->ip, port_at(backend, &pkt->flow));
 	return transmit(pkt, to, FORWARD_NAT);
 }
 

@@ -18,6 +18,12 @@
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
+/* Where the backend is sent the flow's packets. */
+static __always_inline __u16 port_at(const struct backend *backend, const struct flow_key *flow)
+{
+	return backend->port ? backend->port : flow->server_port;
+}
+
 /* The key that the backend's replies bear. */
 static __always_inline struct flow_key reply_key(const struct flow_key *flow,
 						 const struct backend *backend)
@@ -25,16 +31,23 @@ static __always_inline struct flow_key reply_key(const struct flow_key *flow,
 	struct flow_key key = *flow;
 
 	key.server = backend->ip;
-	key.server_port = backend->port;
+	key.server_port = port_at(backend, flow);
 	key.direction = DIRECTION_REPLY;
 	return key;
 }
 
-/* The key of the client's template. */
+/* The key of the client's template, one for all endpoints of the service. */
 static __always_inline struct flow_key template_key(const struct flow_key *flow,
 						    const struct service *service)
 {
-	struct flow_key key = *flow;
+	struct flow_key key = {
+		.client = flow->client,
+		.server = service->key.address,
+		.client_port = service->last_port,
+		.server_port = service->key.port,
+		.protocol = service->key.protocol,
+		.direction = DIRECTION_TEMPLATE,
+	};
 	__u32 prefix = service->persistence_prefix;
 
 	for (__u32 i = 0; i < 4; i++) {
@@ -43,8 +56,6 @@ static __always_inline struct flow_key template_key(const struct flow_key *flow,
 		if (bits < 32)
 			key.client.words[i] &= bits ? bpf_htonl(~0U << (32 - bits)) : 0;
 	}
-	key.client_port = 0;
-	key.direction = DIRECTION_TEMPLATE;
 	return key;
 }
 

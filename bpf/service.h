@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * service.h - is it ours? A key is in one of two buckets of the index, chosen by its hash; the
- * agent fills the first before the second. Looking is two inlined ARRAY lookups and no hash map.
+ * agent fills the first before the second. Looking is two inlined ARRAY lookups and no hash map. A
+ * port of its own comes before a range of ports, and that before a service of all ports.
  */
 #pragma once
 
@@ -17,8 +18,8 @@ static __always_inline bool same_endpoint(const struct endpoint_key *a,
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
-/* The id in the bucket's entry for the key, or 0. */
-static __always_inline __u32 search_bucket(__u32 number, const struct endpoint_key *key)
+/* The word of the bucket's entry for the key, or 0. */
+static __always_inline __u64 search_bucket(__u32 number, const struct endpoint_key *key)
 {
 	struct index_bucket *bucket = bpf_map_lookup_elem(&endpoints, &number);
 
@@ -37,25 +38,62 @@ static __always_inline __u32 search_bucket(__u32 number, const struct endpoint_k
 /* Set by the loader to the number of buckets less one. */
 const volatile __u32 index_mask = 8191;
 
-static __always_inline __u32 find_endpoint(const struct endpoint_key *key)
+static __always_inline __u64 find_endpoint(const struct endpoint_key *key)
 {
 	__u64 hash = endpoint_hash(key);
-	__u32 id = search_bucket(hash & index_mask, key);
+	__u64 word = search_bucket(hash & index_mask, key);
 
-	return id ? id : search_bucket(hash >> 32 & index_mask, key);
+	return word ? word : search_bucket(hash >> 32 & index_mask, key);
 }
 
-/* The id of the service that the packet is sent to, or 0. */
-static __always_inline __u32 find_service(const struct packet *pkt)
+#define MAX_RANGE_STEPS 17 /* in 65,536 ranges */
+
+/*
+ * The id of the service whose range has the port, else of the one that has all others, else 0.
+ * `word`: of an ENDPOINT_PORTS. A function of its own, so that the verifier looks at it once.
+ */
+__attribute__((noinline)) __u32 search_ranges(__u64 word, __u32 port)
+{
+	__u32 others = word, low = others + 1, high = low + (word >> 32);
+	union slot *slot;
+
+	for (int i = 0; i < MAX_RANGE_STEPS && low < high; i++) {
+		__u32 middle = low + (high - low) / 2;
+
+		slot = bpf_map_lookup_elem(&tables, &middle);
+		if (!slot)
+			return 0;
+		if (port < slot->ports.first) {
+			high = middle;
+		} else if (port > slot->ports.last) {
+			low = middle + 1;
+		} else if (slot->ports.service) {
+			return slot->ports.service;
+		} else {
+			break;
+		}
+	}
+	slot = bpf_map_lookup_elem(&tables, &others);
+	return slot ? slot->ports.service : 0;
+}
+
+/* The id of the service that a client's packets of the flow are sent to, or 0. */
+static __always_inline __u32 find_service(const struct flow_key *flow)
 {
 	struct endpoint_key key = {
-		.address = pkt->flow.server,
-		.port = pkt->flow.server_port,
-		.protocol = pkt->flow.protocol,
+		.address = flow->server,
+		.port = flow->server_port,
+		.protocol = flow->protocol,
 		.kind = ENDPOINT_SERVICE,
 	};
+	__u64 word = find_endpoint(&key);
 
-	return find_endpoint(&key);
+	if (word || !READ_ONCE(settings.port_endpoints))
+		return word;
+	key.port = 0;
+	key.kind = ENDPOINT_PORTS;
+	word = find_endpoint(&key);
+	return word ? search_ranges(word, flow->server_port) : 0;
 }
 
 /* Does the packet come from where a NAT backend answers? */
@@ -64,9 +102,13 @@ static __always_inline bool is_from_backend(const struct packet *pkt)
 	struct endpoint_key key = {
 		.address = pkt->flow.client,
 		.port = pkt->flow.client_port,
-		.protocol = pkt->flow.protocol,
 		.kind = ENDPOINT_REPLY,
 	};
 
-	return READ_ONCE(settings.reply_endpoints) && find_endpoint(&key);
+	if (!READ_ONCE(settings.reply_endpoints))
+		return false;
+	if (find_endpoint(&key))
+		return true;
+	key.port = 0;
+	return READ_ONCE(settings.any_port_replies) && find_endpoint(&key);
 }

@@ -37,20 +37,21 @@ TYPE_SIZE(struct address, 16);
 enum endpoint_kind {
 	ENDPOINT_SERVICE = 0, /* where clients send to; leads to a service */
 	ENDPOINT_REPLY = 1,   /* where a NAT backend answers from; leads to nothing further */
+	ENDPOINT_PORTS = 2,   /* a vip, without a port; leads to its services of several ports */
 };
 
 struct endpoint_key {
 	struct address address;
-	__u16 port;
-	__u8 protocol;
-	__u8 kind; /* enum endpoint_kind */
+	__u16 port;    /* REPLY: 0: any */
+	__u8 protocol; /* REPLY: 0, any */
+	__u8 kind;     /* enum endpoint_kind */
 };
 TYPE_SIZE(struct endpoint_key, 20);
 
 enum direction {
 	DIRECTION_FORWARD = 0,	/* client -> vip */
 	DIRECTION_REPLY = 1,	/* backend -> client, NAT only */
-	DIRECTION_TEMPLATE = 2, /* all flows of a masked client, port 0: persistence */
+	DIRECTION_TEMPLATE = 2, /* all flows of a masked client to a service: persistence */
 };
 
 /* `server` is the vip, and for the reply the backend. */
@@ -70,7 +71,13 @@ TYPE_SIZE(struct flow_key, 40);
 #define INDEX_WAYS 4
 
 struct index_entry {
-	__u64 word; /* {generation:32, id:32}; 0 = free. The key does not change while it is set. */
+	union {
+		__u64 word; /* 0: free. The key does not change while it is set. */
+		struct {
+			__u32 id; /* of the service; PORTS: where its ranges begin in `tables` */
+			__u32 ranges; /* PORTS: how many */
+		};
+	};
 	struct endpoint_key key;
 	__u8 pad[4];
 };
@@ -124,12 +131,12 @@ enum hash_of {
 };
 
 struct service {
-	__u64 table; /* struct table_region, whole; size 0: nobody serves */
-	struct endpoint_key key;
+	__u64 table;		 /* struct table_region, whole; size 0: nobody serves */
+	struct endpoint_key key; /* of its endpoints, the first; port 0: all ports */
 	enum scheduler scheduler;
 	__u32 level; /* wrr: the level its table began at, for who adopts it */
 	char name[32];
-	char vip[56]; /* "tcp 172.16.192.169:80", for people */
+	char vip[64]; /* "tcp 172.16.192.169:80", for people */
 	__u8 hash;    /* enum hash_of */
 	__u8 strict;
 	/* Read by packets, each on its own: */
@@ -137,9 +144,10 @@ struct service {
 	__u8 persistence_prefix; /* of the client's address, bits of 128 */
 	__u32 persistence;	 /* seconds that a client stays with its backend; 0: not at all */
 	__u8 keep_drained;	 /* 1: also with one that takes no new clients */
-	__u8 pad[3];
+	__u8 pad;
+	__u16 last_port; /* of a range that begins with key.port; 0: that port alone */
 };
-TYPE_SIZE(struct service, 136);
+TYPE_SIZE(struct service, 144);
 
 /*
  * Where a service's table lies, and how it is read: slot `offset` is its cursor, `size` slots of
@@ -155,12 +163,21 @@ struct table_region {
 };
 TYPE_SIZE(struct table_region, 8);
 
+/* Of a vip: in order and apart, after one that has all other ports. */
+struct port_range {
+	__u16 first;
+	__u16 last;
+	__u32 service; /* 0: none */
+};
+TYPE_SIZE(struct port_range, 8);
+
 union slot {
 	__u64 cursor; /* of the region's first slot: how many flows were scheduled by it */
 	struct {
 		__u32 backend;
 		__u32 weight; /* 0: keeps its slots, takes no flows */
 	};
+	struct port_range ports;
 };
 TYPE_SIZE(union slot, 8);
 
@@ -199,10 +216,10 @@ struct backend {
 	struct address ip;
 	enum forwarding forwarding;
 	enum backend_state state;
-	__u16 port;
-	__u8 protocol;
+	__u16 port;    /* 0: the one that the client has sent to */
 	__u8 fallback; /* 1: serves only while no other backend does */
-	__u32 weight;  /* as configured */
+	__u8 pad;
+	__u32 weight; /* as configured */
 	__u32 service;
 	__u32 position;	       /* in the service's list, from its tail: the order they came in */
 	__u32 max_connections; /* as ipvsadm's -x: it takes no more flows; 0: no limit */
@@ -298,11 +315,13 @@ struct settings {
 	__u32 timeouts[FLOW_STATES]; /* jiffies, by enum flow_state */
 	__u32 route_generation;	     /* raised when the way to a client may have changed */
 	__u32 reply_endpoints;	     /* how many the index holds: 0 spares the lookup */
+	__u32 any_port_replies;	     /* those of them without a port; likewise */
+	__u32 port_endpoints;	     /* ENDPOINT_PORTS, likewise */
 	__u32 second;		     /* jiffies */
 	__u32 refusals_per_second;   /* RST and ICMP answers, per CPU */
 	struct interface interfaces[MAX_INTERFACES];
 };
-TYPE_SIZE(struct settings, 48 + 16 * MAX_INTERFACES);
+TYPE_SIZE(struct settings, 56 + 16 * MAX_INTERFACES);
 
 /* ---- verdicts ------------------------------------------------------------------------------ */
 

@@ -120,7 +120,7 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 	struct backend *backend;
 
 	TRY(parse(ctx, pkt));
-	pkt->service = find_service(pkt);
+	pkt->service = find_service(&pkt->flow);
 	if (!pkt->service)
 		return reply(ctx, pkt);
 	/* From here on the packet is ours: serve it, refuse it or drop it, never leak it. */

@@ -51,7 +51,7 @@ bool is_unreachable(const BackendEntry& backend) {
 // What the kernel knew of a backend before this agent came.
 std::optional<bool> known_health(const State& applied, const Service& service,
                                  const Backend& backend, bool fallback) {
-  const auto found = applied.find({service.vip, service.protocol});
+  const auto found = applied.find(service.key);
   if (found == applied.end()) return std::nullopt;
   const auto* entry = found->second.find({backend.endpoint, backend.forwarding, fallback});
   if (entry == nullptr || entry->state == BackendState::unknown) return std::nullopt;
@@ -183,7 +183,10 @@ void Agent::watch_neighbours() {
 std::set<Address> Agent::vips() const {
   std::set<Address> addresses;
   if (!configuration_.manage_vips) return addresses;
-  for (const auto& service : configuration_.services) addresses.insert(service.vip.address);
+  for (const auto& service : configuration_.services) {
+    addresses.insert(service.key.vip.address);
+    for (const auto& endpoint : service.also) addresses.insert(endpoint.vip.address);
+  }
   return addresses;
 }
 

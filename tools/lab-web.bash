@@ -36,6 +36,8 @@ CONF
   server {
     listen 0.0.0.0:80 backlog=4096;
     listen [::]:80 ipv6only=on backlog=4096;
+    listen 0.0.0.0:8000-8010;
+    listen [::]:8000-8010 ipv6only=on;
     root html;
   }
 }

@@ -23,7 +23,17 @@ using snapshot::Counters;
 using snapshot::ServiceView;
 using snapshot::View;
 
-const char* text(Protocol protocol) { return protocol == Protocol::tcp ? "TCP" : "UDP"; }
+const char* text(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::tcp:
+      return "TCP";
+    case Protocol::udp:
+      return "UDP";
+    case Protocol::sctp:
+      return "SCTP";
+  }
+  return "";
+}
 
 // ipvsadm's words.
 const char* text(Forwarding forwarding) {
@@ -72,6 +82,26 @@ std::string text(const Endpoint& endpoint, Protocol protocol, bool numeric) {
   return (name.find(':') == std::string::npos ? name : "[" + name + "]") + ":" + service.data();
 }
 
+// "TCP  192.0.2.1:80", as ipvsadm has it, and "UDP  192.0.2.1:8000-8100".
+std::string text(const ServiceKey& endpoint, bool numeric) {
+  const std::string last = endpoint.last_port == 0 ? "" : fmt::format("-{}", endpoint.last_port);
+  return fmt::format("{:<4} {}{}", text(endpoint.protocol),
+                     text(endpoint.vip, endpoint.protocol, numeric || !last.empty()), last);
+}
+
+// What ipvsadm calls flags.
+std::string flags_of(const ServiceView& service) {
+  const Scheduling& how = service.scheduling;
+  std::string flags;
+  if (how.persistence.count() > 0) {
+    flags += fmt::format(" persistent {}", how.persistence.count());
+    const bool is_v4 = service.key.vip.address.is_v4();
+    if (how.prefix != 128) flags += fmt::format(" mask {}", how.prefix - (is_v4 ? 96 : 0));
+  }
+  if (how.one_packet) flags += " ops";
+  return flags;
+}
+
 // ipvsadm's rounding to eight digits.
 std::string large(uint64_t number) {
   if (number < 100'000'000) return fmt::format("{:9}", number);
@@ -97,9 +127,9 @@ void print_table(const View& view, bool numeric) {
   fmt::print("Prot LocalAddress:Port Scheduler Flags\n");
   fmt::print("  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn  State\n");
   for (const auto& service : view.services) {
-    fmt::print("{:<4} {} {}\n", text(service.key.protocol),
-               text(service.key.vip, service.key.protocol, numeric),
-               word(service.scheduling.scheduler));
+    fmt::print("{} {}{}\n", text(service.key, numeric), word(service.scheduling.scheduler),
+               flags_of(service));
+    for (const auto& endpoint : service.also) fmt::print("  + {}\n", text(endpoint, numeric));
     for (const auto& backend : service.backends) {
       fmt::print("  -> {:<28} {:<7} {:<6} {:<10} {:<10} {}{}{}\n",
                  text(backend.entry.key.endpoint, service.key.protocol, numeric),
@@ -114,9 +144,7 @@ void print_numbers(const View& view, bool numeric, const char* titles) {
   fmt::print("xlvs {} (size={})\n", XLVS_VERSION, view.flows_size);
   fmt::print("{:<33} {}\n  -> RemoteAddress:Port\n", "Prot LocalAddress:Port", titles);
   for (const auto& service : view.services) {
-    const std::string name = fmt::format("{:<4} {}", text(service.key.protocol),
-                                         text(service.key.vip, service.key.protocol, numeric));
-    fmt::print("{:<33}{}\n", name, numbers(sum(service)));
+    fmt::print("{:<33}{}\n", text(service.key, numeric), numbers(sum(service)));
     for (const auto& backend : service.backends) {
       fmt::print("  -> {:<28}{}\n", text(backend.entry.key.endpoint, service.key.protocol, numeric),
                  numbers(backend.counters));
@@ -156,6 +184,15 @@ nlohmann::ordered_json to_json(const BackendView& backend, const char* counters)
           {counters, to_json(backend.counters)}};
 }
 
+// As in the configuration.
+nlohmann::ordered_json to_json(const ServiceKey& endpoint) {
+  nlohmann::ordered_json port = endpoint.vip.port;
+  if (endpoint.last_port != 0) port = fmt::format("{}-{}", endpoint.vip.port, endpoint.last_port);
+  return {{"vip", endpoint.vip.address.text()},
+          {"port", std::move(port)},
+          {"protocol", word(endpoint.protocol)}};
+}
+
 nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
   const char* counters = rate ? "per_second" : "counters";
   nlohmann::ordered_json services = nlohmann::json::array();
@@ -164,13 +201,15 @@ nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
     for (const auto& backend : service.backends) {
       backends.push_back(to_json(backend, counters));
     }
-    services.push_back({{"name", service.name},
-                        {"vip", service.key.vip.address.text()},
-                        {"port", service.key.vip.port},
-                        {"protocol", word(service.key.protocol)},
-                        {"scheduler", word(service.scheduling.scheduler)},
-                        {counters, to_json(sum(service))},
-                        {"backends", std::move(backends)}});
+    nlohmann::ordered_json also = nlohmann::json::array();
+    for (const auto& endpoint : service.also) also.push_back(to_json(endpoint));
+    nlohmann::ordered_json one{{"name", service.name}};
+    one.update(to_json(service.key));
+    one.update({{"also", std::move(also)},
+                {"scheduler", word(service.scheduling.scheduler)},
+                {counters, to_json(sum(service))},
+                {"backends", std::move(backends)}});
+    services.push_back(std::move(one));
   }
   nlohmann::ordered_json verdicts = nlohmann::json::object();
   for (const auto& verdict : view.verdicts) {

@@ -52,36 +52,20 @@ Tables compile_tables(const Node& node) {
           node["slots"].get_or(otherwise.slots)};
 }
 
-// A name is what people call a service, an endpoint what packets know it by; both are its own.
-class Uniqueness {
+// A name is what people call a service, so it is its own.
+class UniqueNames {
  public:
-  void check(const Node& node, const Service& service, Report& report) {
-    const size_t line = node.location().value.line;
-    const auto [named, fresh_name] = names_.emplace(service.name, line);
-    if (!fresh_name) {
-      report.error(node["name"],
-                   in_quotes(service.name) + " is the name of the service at line " +
-                       std::to_string(named->second) + " already",
-                   "give each service a name of its own");
-    }
-    const First first{service.name, line};
-    const auto [taken, fresh] = endpoints_.emplace(std::pair(service.vip, service.protocol), first);
-    if (!fresh) {
-      report.error(node["vip"],
-                   std::string(word(service.protocol)) + " " + service.vip.text() +
-                       " belongs to service " + in_quotes(taken->second.name) + " at line " +
-                       std::to_string(taken->second.line) + " already",
-                   "put the backends of both into one service");
-    }
+  void check(const Node& node, const std::string& name, Report& report) {
+    const auto [named, fresh] = lines_.emplace(name, node.location().value.line);
+    if (fresh) return;
+    report.error(node["name"],
+                 in_quotes(name) + " is the name of the service at line " +
+                     std::to_string(named->second) + " already",
+                 "give each service a name of its own");
   }
 
  private:
-  struct First {
-    std::string name;
-    size_t line;
-  };
-  std::map<std::string, size_t> names_;
-  std::map<std::pair<Endpoint, Protocol>, First> endpoints_;
+  std::map<std::string, size_t> lines_;
 };
 
 // Entry 0 of the kernel's tables is nobody, so one less than the size can be held.
@@ -94,16 +78,38 @@ void check_room(const Node& node, uint32_t size, size_t needed, const std::strin
                "write at least " + std::to_string(needed + 1));
 }
 
+// A slot for each of a vip's ranges of ports, and one for all other ports of it.
+std::map<std::pair<Address, Protocol>, size_t> port_slots_of(const std::vector<Service>& services) {
+  std::map<std::pair<Address, Protocol>, size_t> slots;
+  const auto add = [&](const ServiceKey& endpoint) {
+    if (endpoint.is_one_port()) return;
+    const auto [vip, fresh] = slots.emplace(std::pair(endpoint.vip.address, endpoint.protocol), 1);
+    if (endpoint.vip.port != 0) ++vip->second;
+  };
+  for (const Service& service : services) {
+    add(service.key);
+    for (const ServiceKey& endpoint : service.also) add(endpoint);
+  }
+  return slots;
+}
+
 // What the services' tables take while the largest of them is made anew, each with its cursor.
 size_t slots_of(const std::vector<Service>& services) {
   size_t sum = 0;
   size_t largest = 0;
-  for (const Service& service : services) {
-    const size_t size = 1 + tables::size_of(service);
+  const auto add = [&](size_t size) {
     sum += size;
     largest = std::max(largest, size);
-  }
+  };
+  for (const Service& service : services) add(1 + tables::size_of(service));
+  for (const auto& [vip, size] : port_slots_of(services)) add(size);
   return sum + largest;
+}
+
+size_t endpoints_of(const std::vector<Service>& services) {
+  size_t count = services.size();
+  for (const Service& service : services) count += service.also.size();
+  return count;
 }
 
 size_t backends_of(const std::vector<Service>& services) {
@@ -134,11 +140,12 @@ Configuration compile(const Document& document, const Resolver& resolver, Report
     // Also when no service uses it; what else it must be depends on the service.
     compile_address(fallback["address"], std::nullopt, names, report);
   }
-  Uniqueness uniqueness;
+  UniqueNames unique;
+  Claims claims;
   for (const Node& node : root["services"].elements()) {
-    const auto service = compile_service(node, defaults, names, report);
+    const auto service = compile_service(node, defaults, claims, names, report);
     if (!service) continue;
-    uniqueness.check(node, *service, report);
+    unique.check(node, service->name, report);
     configuration.services.push_back(*service);
   }
   if (root["services"].present() && root["services"].json().empty()) {
@@ -146,7 +153,8 @@ Configuration compile(const Document& document, const Resolver& resolver, Report
   }
   const Tables& tables = configuration.tables;
   const std::vector<Service>& services = configuration.services;
-  check_room(root["tables"]["services"], tables.services, services.size(), "services", report);
+  check_room(root["tables"]["services"], tables.services, endpoints_of(services),
+             "services and their further endpoints", report);
   check_room(root["tables"]["backends"], tables.backends, backends_of(services),
              "backends and fallbacks", report);
   check_room(root["tables"]["slots"], tables.slots, slots_of(services),

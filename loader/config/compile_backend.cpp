@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "loader/config/compile_backend.h"
 
+#include <algorithm>
+
 #include "loader/config/compile_check.h"
 
 namespace xlvs::config {
@@ -29,6 +31,20 @@ std::string repaired_address(const std::string& text) {
   return R"(write it like "192.0.2.1" or "2001:db8::1")";
 }
 
+// dr and local cannot write ports, so their backends listen where the clients send to.
+void check_port(const Node& node, const Backend& backend, const Surroundings& service,
+                const std::string& about, Report& report) {
+  if (backend.forwarding == Forwarding::nat || backend.endpoint.port == service.port) return;
+  const std::string way(word(backend.forwarding));
+  const std::string must =
+      service.port == 0 ? "and the service has several"
+                        : "so this must be the service's port, " + std::to_string(service.port);
+  report.error(node["port"], about + way + " does not rewrite ports, " + must,
+               backend.forwarding == Forwarding::local
+                   ? "remove it"
+                   : R"(remove it, or use "forwarding": "nat")");
+}
+
 // Which network a way of forwarding can bridge. dr and nat leave the address family as it is; only
 // nat writes ports.
 void check_way(const Node& node, const Backend& backend, const Surroundings& service,
@@ -43,16 +59,14 @@ void check_way(const Node& node, const Backend& backend, const Surroundings& ser
         R"(write "forwarding": "local")");
     return;
   }
-  if (backend.forwarding != Forwarding::nat && backend.endpoint.port != service.port) {
-    report.error(node["port"],
-                 about + way + " does not rewrite ports, so this must be the service's port, " +
-                     std::to_string(service.port),
-                 local ? "remove it" : R"(remove it, or use "forwarding": "nat")");
-  }
-  if (local || !service.vip) return;
-  if (address == *service.vip) {
+  if (service.endpoints.empty()) return;
+  check_port(node, backend, service, about, report);
+  if (local) return;
+  const auto is_vip = [&](const ServiceKey& endpoint) { return endpoint.vip.address == address; };
+  const int family = service.endpoints.front().vip.address.family();
+  if (std::any_of(service.endpoints.begin(), service.endpoints.end(), is_vip)) {
     report.error(node["address"], about + "is the vip itself", "write the backend's own address");
-  } else if (address.family() != service.vip->family()) {
+  } else if (address.family() != family) {
     const std::string ours = address.is_v4() ? "IPv4" : "IPv6";
     const std::string theirs = address.is_v4() ? "IPv6" : "IPv4";
     report.error(node["address"],
@@ -62,12 +76,33 @@ void check_way(const Node& node, const Backend& backend, const Surroundings& ser
 
 // A local backend is reached under the vip, so that is where the director must listen.
 void note_listener(const Node& node, const Surroundings& service, Report& report) {
-  if (!service.vip) return;
-  const Endpoint vip{*service.vip, service.port};
-  const Endpoint any{vip.address.is_v4() ? Address(in_addr{}) : Address(in6_addr{}), service.port};
+  if (service.endpoints.empty()) return;
+  const ServiceKey& first = service.endpoints.front();
+  ServiceKey any = first;
+  any.vip.address = first.vip.address.is_v4() ? Address(in_addr{}) : Address(in6_addr{});
+  const std::string others = service.endpoints.size() > 1 ? ", and likewise for the others," : "";
   report.note(node, "what answers for service " + in_quotes(service.service) +
-                        " on the director must listen on " + vip.text() + " or " + any.text() +
-                        ", since packets reach it under the vip");
+                        " on the director must listen on " + first.address_text() + " or " +
+                        any.address_text() + others + ", since packets reach it under the vip");
+}
+
+// A backend of several ports is asked at the service's first one, if that is a single one.
+void settle_check_port(const Node& node, const Surroundings& service, Backend& backend,
+                       Report& report) {
+  Check& check = backend.check;
+  if (backend.endpoint.port != 0 || check.port != 0 || check.type == CheckType::none) return;
+  if (service.endpoints.empty()) return;
+  if (service.endpoints.front().is_one_port()) {
+    check.port = service.endpoints.front().vip.port;
+  } else {
+    report.error(node["address"], "the service has no single port that its check could ask",
+                 R"(write "port" in "check", or "type": "none")");
+  }
+}
+
+std::optional<int> family_of(const Surroundings& service) {
+  if (service.endpoints.empty()) return std::nullopt;
+  return service.endpoints.front().vip.address.family();
 }
 
 }  // namespace
@@ -103,9 +138,7 @@ std::optional<Backend> compile_backend(const Node& node, const Surroundings& ser
                                        Report& report) {
   Backend backend;
   backend.check = compile_check(node["check"], service.check, report);
-  std::optional<int> family;
-  if (service.vip) family = service.vip->family();
-  const auto address = compile_address(node["address"], family, names, report);
+  const auto address = compile_address(node["address"], family_of(service), names, report);
   if (!address) return std::nullopt;
   backend.endpoint = {*address, node["port"].get_or(service.port)};
   backend.weight = node["weight"].get_or(backend.weight);
@@ -117,15 +150,14 @@ std::optional<Backend> compile_backend(const Node& node, const Surroundings& ser
                                               std::to_string(backend.max_connections));
   }
   check_way(node, backend, service, "", report);
+  settle_check_port(node, service, backend, report);
   if (backend.forwarding == Forwarding::local) note_listener(node["address"], service, report);
   return backend;
 }
 
 std::optional<Backend> compile_fallback(const Node& node, bool global, const Surroundings& service,
                                         Names& names, Report& report) {
-  std::optional<int> family;
-  if (service.vip) family = service.vip->family();
-  const auto address = compile_address(node["address"], family, names, report);
+  const auto address = compile_address(node["address"], family_of(service), names, report);
   if (!address) return std::nullopt;
   Backend backend;
   backend.check.type = CheckType::none;

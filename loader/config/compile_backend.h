@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "loader/config/node.h"
 #include "loader/config/resolve.h"
@@ -12,9 +13,10 @@ namespace xlvs::config {
 
 // What a backend has from its service.
 struct Surroundings {
-  std::string service;         // its name
-  std::optional<Address> vip;  // nothing: it was wrong, and what depends on it is not asked
-  uint16_t port;
+  std::string service;  // its name
+  // None: they were wrong, and what depends on them is not asked.
+  std::vector<ServiceKey> endpoints;
+  uint16_t port;  // 0: they have several
   Forwarding forwarding;
   Check check;
 };

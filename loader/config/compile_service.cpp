@@ -12,13 +12,6 @@ namespace xlvs::config {
 
 namespace {
 
-std::optional<Address> compile_vip(const Node& node, Names& names, Report& report) {
-  const auto vip = compile_address(node, std::nullopt, names, report);
-  if (!vip || !vip->is_loopback()) return vip;
-  report.error(node, "a vip must be reachable by clients, " + vip->text() + " is loopback");
-  return std::nullopt;
-}
-
 // IPVS keeps it in whole seconds.
 constexpr DurationRange persistence_range{std::chrono::seconds(1), std::chrono::hours(7 * 24),
                                           std::chrono::seconds(1)};
@@ -150,34 +143,40 @@ Defaults compile_defaults(const Node& root, Report& report) {
           compile_check(root["check"], Check{}, report), root["fallback"]};
 }
 
-std::optional<Service> compile_service(const Node& node, const Defaults& defaults, Names& names,
-                                       Report& report) {
+std::optional<Service> compile_service(const Node& node, const Defaults& defaults, Claims& claims,
+                                       Names& names, Report& report) {
   Service service;
   service.name = node["name"].json().get<std::string>();
-  const auto vip = compile_vip(node["vip"], names, report);
-  const auto port = node["port"].json().get<uint16_t>();
-  service.protocol = word_or(node["protocol"], words::protocols, Protocol::tcp);
+  const Addressed addressed = compile_endpoints(node, claims, names, report);
+  const std::vector<ServiceKey>& endpoints = addressed.endpoints;
+  const auto is_tcp = [](const ServiceKey& one) { return one.protocol == Protocol::tcp; };
+  const auto is_udp = [](const ServiceKey& one) { return one.protocol == Protocol::udp; };
   service.scheduling = compile_scheduling(node, defaults.scheduler, report);
-  compile_persistence(node["persistence"], !vip || vip->is_v4(), service.scheduling, report);
+  compile_persistence(node["persistence"],
+                      endpoints.empty() || endpoints.front().vip.address.is_v4(),
+                      service.scheduling, report);
   service.scheduling.one_packet = node["one_packet"].get_or(false);
-  if (service.scheduling.one_packet && service.protocol != Protocol::udp) {
+  if (service.scheduling.one_packet && !std::all_of(endpoints.begin(), endpoints.end(), is_udp)) {
     report.error(node["one_packet"], "only UDP has flows of one packet", "remove it");
   }
   service.on_failure = word_or(node["on_failure"], words::on_failures, defaults.on_failure);
 
   Check above = defaults.check;
-  // Few UDP servers accept TCP connections at their port, so nobody gets that without asking.
-  if (service.protocol == Protocol::udp) above.type = CheckType::none;
+  // Few servers of UDP or SCTP accept TCP connections at their port, so nobody gets that without
+  // asking.
+  if (!endpoints.empty() && !is_tcp(endpoints.front())) above.type = CheckType::none;
   const Surroundings surroundings{
-      service.name, vip, port, word_or(node["forwarding"], words::forwardings, defaults.forwarding),
+      service.name, endpoints, addressed.port,
+      word_or(node["forwarding"], words::forwardings, defaults.forwarding),
       compile_check(node["check"], above, report)};
   service.backends = compile_backends(node["backends"], surroundings, names, report);
   service.fallback = fallback_of(node, defaults, surroundings, service, names, report);
   check_compared(node["backends"], service, report);
   note_shares(node["backends"], service.backends, report);
   note_unused(node["check"], surroundings.check.type, report);
-  if (!vip) return std::nullopt;
-  service.vip = {*vip, port};
+  if (endpoints.empty()) return std::nullopt;
+  service.key = endpoints.front();
+  service.also.assign(endpoints.begin() + 1, endpoints.end());
   return service;
 }
 

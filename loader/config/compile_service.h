@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "loader/config/compile_endpoints.h"
 #include "loader/config/node.h"
 #include "loader/config/resolve.h"
 #include "loader/state/configuration.h"
@@ -21,7 +22,7 @@ struct Defaults {
 Defaults compile_defaults(const Node& root, Report& report);
 
 // Nothing where the vip is wrong; whatever else is wrong is only reported.
-std::optional<Service> compile_service(const Node& node, const Defaults& defaults, Names& names,
-                                       Report& report);
+std::optional<Service> compile_service(const Node& node, const Defaults& defaults, Claims& claims,
+                                       Names& names, Report& report);
 
 }  // namespace xlvs::config

@@ -95,10 +95,10 @@ std::string rewritten(const Json& schema, const Json& value) {
   const auto wants = [&](const std::string& type) {
     return std::find(types.begin(), types.end(), type) != types.end();
   };
-  if (value.is_string() && !wants("string")) {
+  if (value.is_string()) {
     const Json inner = Json::parse(value.get<std::string>(), nullptr, false);
-    if (inner.is_primitive() && !inner.is_discarded() && !schema.contains("enum") &&
-        has_right_type(schema, inner) && in_range(schema, inner)) {
+    if (inner.is_primitive() && !inner.is_string() && !inner.is_discarded() &&
+        !schema.contains("enum") && has_right_type(schema, inner) && in_range(schema, inner)) {
       return "write " + inner.dump() + " without quotes";
     }
   }
@@ -159,7 +159,7 @@ std::optional<Fault> string_fault(const Json& schema, const std::string& text) {
   if (schema.contains("pattern") &&
       !std::regex_search(text, std::regex(schema["pattern"].get<std::string>()))) {
     return value_fault("expected " + expected(schema) + ", found the string " + in_quotes(text),
-                       is_duration(schema) ? repaired_duration(text) : "");
+                       is_duration(schema) ? repaired_duration(text) : rewritten(schema, text));
   }
   return std::nullopt;
 }

@@ -52,13 +52,14 @@ Json below(const Json& schema, const Json& value, const std::string& step) {
   return properties.contains(step) ? followed(properties[step]) : Json();
 }
 
-// Whose fault makes the whole thing worth nothing: which backend is meant, by which forwarding?
+// Whose fault makes the whole thing worth nothing: which backend is meant, by which forwarding, or
+// which endpoint?
 bool stands_or_falls_whole(const Steps& steps) {
   if (steps.empty()) return false;
   if (steps.back() == "fallback") return true;
   const bool element = steps.size() >= 2;
-  return element &&
-         (steps[steps.size() - 2] == "services" || steps[steps.size() - 2] == "backends");
+  return element && (steps[steps.size() - 2] == "services" ||
+                     steps[steps.size() - 2] == "backends" || steps[steps.size() - 2] == "also");
 }
 
 std::string pointer_of(const Steps& steps) {

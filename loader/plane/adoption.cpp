@@ -15,8 +15,11 @@ namespace xlvs {
 void KernelPlane::adopt() {
   first_generation_ = maps_.settings[0].route_generation + 1;
   adopt_services();
+  adopt_ports();
+  std::map<uint32_t, ServiceKey> services;
+  for (const auto& [key, scheduled] : scheduled_) services.emplace(scheduled.id, key);
   for (uint32_t id = 1; id < maps_.backends.size(); ++id) {
-    if (maps_.backends[id].state != BACKEND_FREE) adopt_backend(id);
+    if (maps_.backends[id].state != BACKEND_FREE) adopt_backend(id, services);
   }
   adopt_replies();
   for (auto& [key, service] : applied_) {
@@ -44,27 +47,33 @@ void KernelPlane::adopt_table(ServiceEntry& service) {
 // The index and the backends agree, whatever an agent was killed in the middle of.
 void KernelPlane::adopt_replies() {
   index_.erase_unless([this](const endpoint_key& key) {
-    if (key.kind == ENDPOINT_SERVICE) return applied_.contains(wire::service_key(key));
-    const Endpoint backend{wire::from_wire(key.address), key.port};
-    return reply_users_.contains({backend, static_cast<Protocol>(key.protocol)});
+    if (key.kind == ENDPOINT_SERVICE) return owners_.contains(wire::service_key(key));
+    if (key.kind == ENDPOINT_PORTS) return true;
+    return reply_users_.contains({wire::from_wire(key.address), key.port});
   });
-  for (const auto& [endpoint, users] : reply_users_) {
-    const auto key = wire::reply_key(endpoint.first, endpoint.second);
+  for (const auto& [backend, users] : reply_users_) {
+    const auto key = wire::reply_key(backend);
     if (index_.find(key) != 0) continue;
     if (const auto entered = enter(key, 1); !entered) spdlog::error("{}", entered.error().message);
   }
   publish_reply_endpoints();
 }
 
-// A service that is not in the index was never opened, or is closed: its entry is free.
+// A service that no endpoint leads to was never opened, or is closed: its entry is free.
 void KernelPlane::adopt_services() {
-  for (uint32_t id = 1; id < maps_.services.size(); ++id) {
+  for (const auto& [id, endpoints] : read_openings(index_, maps_.tables.values())) {
+    if (id >= maps_.services.size()) continue;
     const ::service& entry = maps_.services[id];
-    if (entry.key.port == 0 || index_.find(entry.key) != id) continue;
-    const ServiceKey key = wire::service_key(entry.key);
+    const ServiceKey key = wire::service_key(entry.key, entry.last_port);
     const auto scheduling = wire::scheduling_of(entry);
-    applied_.emplace(
-        key, ServiceEntry{.key = key, .name = entry.name, .scheduling = scheduling, .open = true});
+    const bool fresh = applied_
+                           .emplace(key, ServiceEntry{.key = key,
+                                                      .name = entry.name,
+                                                      .scheduling = scheduling,
+                                                      .open = endpoints})
+                           .second;
+    if (!fresh) continue;
+    for (const auto& endpoint : endpoints) owners_.emplace(endpoint, key);
     scheduled_.emplace(key, Scheduled{id, scheduling, {}});
     service_ids_.take_at(id, 1);
     if (const auto region = region_of(entry); region.size > 0) {
@@ -73,36 +82,35 @@ void KernelPlane::adopt_services() {
   }
 }
 
-const ServiceEntry* KernelPlane::service_of(const ::backend& backend) const {
-  for (const auto& [key, scheduled] : scheduled_) {
-    if (scheduled.id == backend.service && static_cast<__u8>(key.protocol) == backend.protocol) {
-      return &applied_.at(key);
-    }
-  }
-  return nullptr;
+void KernelPlane::adopt_ports() {
+  index_.for_each([this](const endpoint_key& key, uint64_t word) {
+    if (key.kind != ENDPOINT_PORTS) return;
+    ++port_endpoints_;
+    const auto region = PortRegion::of(word);
+    slots_.take_at(region.offset, region.size());
+  });
+  publish(maps_.settings[0].port_endpoints, port_endpoints_);
 }
 
-void KernelPlane::adopt_backend(uint32_t id) {
+void KernelPlane::adopt_backend(uint32_t id, const std::map<uint32_t, ServiceKey>& services) {
   ::backend& backend = maps_.backends[id];
   backend_ids_.take_at(id, 1);
   const BackendEntry entry = wire::from_wire(backend);
-  if (entry.key.forwarding == Forwarding::nat) {
-    ++reply_users_[{entry.key.endpoint, static_cast<Protocol>(backend.protocol)}];
-  }
-  const ServiceEntry* service = service_of(backend);
-  if (service == nullptr) {
+  if (entry.key.forwarding == Forwarding::nat) ++reply_users_[entry.key.endpoint];
+  const auto service = services.find(backend.service);
+  if (service == services.end()) {
     disown(id);
     retired_.emplace(id, Retired{});
     return;
   }
-  const BackendPath path{service->key, entry.key};
+  const BackendPath path{service->second, entry.key};
   if (backend.state == BACKEND_DRAINING) {
     retired_.emplace(id, Retired{});
     draining_.emplace(path, id);
     return;
   }
   backend_ids_of_.emplace(path, id);
-  applied_.at(service->key).backends.push_back(entry);
+  applied_.at(service->second).backends.push_back(entry);
 }
 
 }  // namespace xlvs

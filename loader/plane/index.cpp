@@ -48,11 +48,14 @@ index_entry* Index::free_entry(const endpoint_key& key) const {
   return nullptr;
 }
 
-Result<void> Index::insert(const endpoint_key& key, uint32_t id) {
-  index_entry* entry = free_entry(key);
-  if (entry == nullptr) return Error{"the index has no room for one more service or NAT backend"};
-  entry->key = key;
-  publish(*entry, uint64_t{++generation_} << 32 | id);
+Result<void> Index::put(const endpoint_key& key, uint64_t word) {
+  index_entry* entry = entry_of(key);
+  if (entry == nullptr) {
+    entry = free_entry(key);
+    if (entry == nullptr) return Error{"the index has no room for one more service or NAT backend"};
+    entry->key = key;
+  }
+  publish(*entry, word);
   return {};
 }
 
@@ -63,17 +66,23 @@ void Index::erase(const endpoint_key& key) {
   erased_.insert(entry);
 }
 
-void Index::erase_unless(const std::function<bool(const endpoint_key&)>& wanted) {
-  for (auto& one : buckets_) {
-    for (auto& entry : one.entries) {
-      if (load(entry) != 0 && !wanted(entry.key)) erase(endpoint_key(entry.key));
+void Index::for_each(const std::function<void(const endpoint_key&, uint64_t word)>& visit) const {
+  for (const auto& one : buckets_) {
+    for (const auto& entry : one.entries) {
+      if (const uint64_t word = load(entry); word != 0) visit(entry.key, word);
     }
   }
 }
 
-uint32_t Index::find(const endpoint_key& key) const {
+void Index::erase_unless(const std::function<bool(const endpoint_key&)>& wanted) {
+  for_each([&](const endpoint_key& key, uint64_t) {
+    if (!wanted(key)) erase(endpoint_key(key));
+  });
+}
+
+uint64_t Index::find(const endpoint_key& key) const {
   const index_entry* entry = entry_of(key);
-  return entry == nullptr ? 0 : static_cast<uint32_t>(load(*entry));
+  return entry == nullptr ? 0 : load(*entry);
 }
 
 }  // namespace xlvs

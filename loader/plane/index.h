@@ -19,14 +19,16 @@ class Index {
   // `buckets` is the kernel's array itself; its size is a power of two.
   explicit Index(std::span<index_bucket> buckets) : buckets_(buckets) {}
 
-  // The id (not 0) under a key that is not in yet. Fails if both of its buckets are full; at the
-  // load the loader sizes it for (a quarter) that does not happen by chance.
-  Result<void> insert(const endpoint_key& key, uint32_t id);
+  // The word (not 0) under a key, in place of what was there. Fails if the key is new and both of
+  // its buckets are full; at the load the loader sizes it for (a quarter) that does not happen by
+  // chance.
+  Result<void> put(const endpoint_key& key, uint64_t word);
   // Does nothing if the key is not in.
   void erase(const endpoint_key& key);
-  // The id under the key, 0 if there is none.
-  [[nodiscard]] uint32_t find(const endpoint_key& key) const;
+  // The word under the key, 0 if there is none.
+  [[nodiscard]] uint64_t find(const endpoint_key& key) const;
 
+  void for_each(const std::function<void(const endpoint_key&, uint64_t word)>& visit) const;
   // Erases every key that `wanted` refuses: what an agent that was killed left half-done.
   void erase_unless(const std::function<bool(const endpoint_key&)>& wanted);
 
@@ -40,7 +42,6 @@ class Index {
 
   std::span<index_bucket> buckets_;
   std::set<const index_entry*> erased_;
-  uint32_t generation_ = 0;
 };
 
 }  // namespace xlvs

@@ -84,6 +84,7 @@ Result<void> KernelPlane::apply_one(const AddService& change) {
   if (!id) return id.error();
   ::service entry{};
   entry.key = wire::service_key(change.key);
+  entry.last_port = change.key.last_port;
   wire::set_scheduling(entry, change.scheduling);
   wire::copy_text(change.name, entry.name);
   wire::copy_text(change.key.text(), entry.vip);
@@ -93,16 +94,9 @@ Result<void> KernelPlane::apply_one(const AddService& change) {
   return {};
 }
 
-Result<void> KernelPlane::apply_one(const OpenService& change) {
-  auto entered = enter(wire::service_key(change.key), scheduled_.at(change.key).id);
-  if (!entered) return entered.error().in("service " + applied_.at(change.key).name);
-  applied_.at(change.key).open = true;
-  return {};
-}
-
 Result<void> KernelPlane::apply_one(const RemoveService& change) {
   const uint32_t id = scheduled_.at(change.key).id;
-  index_.erase(wire::service_key(change.key));
+  for (const ServiceKey& endpoint : applied_.at(change.key).open) close(endpoint);
   publish_table(id, {});
   service_ids_.release(id, 1);
   // What was draining ends with its service; it stays retired until its flows are gone.
@@ -143,7 +137,7 @@ Result<uint32_t> KernelPlane::add_backend(const PutBackend& change) {
   const auto id = take(backend_ids_, 1, "backends");
   if (!id) return id.error();
   if (change.backend.key.forwarding == Forwarding::nat) {
-    const auto opened = open_replies(change.backend, change.service.protocol);
+    const auto opened = open_replies(change.backend.key.endpoint);
     if (!opened) {
       backend_ids_.release(*id, 1);
       return opened.error();
@@ -153,8 +147,7 @@ Result<uint32_t> KernelPlane::add_backend(const PutBackend& change) {
   const std::vector<::backend_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
   bpf_map_update_elem(maps_.connections.fd.get(), &*id, &none, BPF_ANY);
   bpf_map_update_elem(maps_.backend_counters.fd.get(), &*id, zero.data(), BPF_ANY);
-  maps_.backends[*id] =
-      wire::to_wire(change.service, scheduled_.at(change.service).id, change.backend);
+  maps_.backends[*id] = wire::to_wire(scheduled_.at(change.service).id, change.backend);
   return id;
 }
 
@@ -200,7 +193,7 @@ std::vector<tables::Candidate> KernelPlane::candidates(const ServiceKey& service
   std::vector<tables::Candidate> list;
   list.reserve(members.size());
   for (const auto& member : members) {
-    const auto address = wire::reply_key(member.key.endpoint, service.protocol);
+    const auto address = wire::reply_key(member.key.endpoint);
     list.push_back({backend_ids_of_.at({service, member.key}), member.weight, member.share,
                     endpoint_hash(&address)});
   }
@@ -301,41 +294,6 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   return {};
 }
 
-// ---- the way back of NAT ----
-
-Result<void> KernelPlane::enter(const endpoint_key& key, uint32_t id) {
-  auto entered = index_.insert(key, id);
-  if (entered || !index_.has_erased()) return entered;
-  if (auto passed = wait_for_grace(); !passed) return passed;
-  return index_.insert(key, id);
-}
-
-Result<void> KernelPlane::open_replies(const BackendEntry& entry, Protocol protocol) {
-  const auto key = std::pair(entry.key.endpoint, protocol);
-  if (reply_users_[key]++ > 0) return {};
-  auto opened = enter(wire::reply_key(entry.key.endpoint, protocol), 1);
-  if (!opened) {
-    reply_users_.erase(key);
-    return opened;
-  }
-  publish_reply_endpoints();
-  return {};
-}
-
-void KernelPlane::publish_reply_endpoints() {
-  publish(maps_.settings[0].reply_endpoints, static_cast<__u32>(reply_users_.size()));
-}
-
-void KernelPlane::close_replies(const ::backend& backend) {
-  const auto entry = wire::from_wire(backend);
-  const auto key = std::pair(entry.key.endpoint, static_cast<Protocol>(backend.protocol));
-  const auto users = reply_users_.find(key);
-  if (users == reply_users_.end() || --users->second > 0) return;
-  reply_users_.erase(users);
-  index_.erase(wire::reply_key(key.first, key.second));
-  publish_reply_endpoints();
-}
-
 // ---- what has been removed ----
 
 bool KernelPlane::has_flows(uint32_t backend) const {
@@ -367,7 +325,7 @@ void KernelPlane::swept() {
 
 void KernelPlane::free_backend(uint32_t id) {
   ::backend& entry = maps_.backends[id];
-  if (entry.forwarding == FORWARDING_NAT) close_replies(entry);
+  if (entry.forwarding == FORWARDING_NAT) close_replies(wire::from_wire(entry).key.endpoint);
   publish(entry.state, BACKEND_FREE);
   backend_ids_.release(id, 1);
 }

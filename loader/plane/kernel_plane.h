@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "loader/plane/grace_period.h"
 #include "loader/plane/index.h"
 #include "loader/plane/map.h"
+#include "loader/plane/openings.h"
 #include "loader/plane/plane.h"
 #include "loader/plane/regions.h"
 #include "loader/state/tables.h"
@@ -66,15 +68,16 @@ class KernelPlane final : public Plane {
 
   void adopt();
   void adopt_services();
-  void adopt_backend(uint32_t id);
+  void adopt_ports();
+  void adopt_backend(uint32_t id, const std::map<uint32_t, ServiceKey>& services);
   void adopt_table(ServiceEntry& service);
   void adopt_replies();
-  [[nodiscard]] const ServiceEntry* service_of(const ::backend& backend) const;
 
   Result<void> apply_one(const AddService& change);
   Result<void> apply_one(const PutBackend& change);
   Result<void> apply_one(const SetTable& change);
-  Result<void> apply_one(const OpenService& change);
+  Result<void> apply_one(const OpenEndpoint& change);
+  Result<void> apply_one(const CloseEndpoint& change);
   Result<void> apply_one(const RemoveBackend& change);
   Result<void> apply_one(const RemoveService& change);
 
@@ -90,9 +93,14 @@ class KernelPlane final : public Plane {
   void patch_table(uint32_t service, const std::vector<tables::Candidate>& list);
   void publish_table(uint32_t service, table_region region);
   // Puts a key into the index, after a grace period if only erased entries have room.
-  Result<void> enter(const endpoint_key& key, uint32_t id);
-  Result<void> open_replies(const BackendEntry& entry, Protocol protocol);
-  void close_replies(const ::backend& backend);
+  Result<void> enter(const endpoint_key& key, uint64_t word);
+  void close(const ServiceKey& endpoint);
+  [[nodiscard]] std::span<slot> slots_of(const PortRegion& region) const;
+  Result<void> open_ports(const ServiceKey& endpoint, uint32_t service);
+  Result<void> write_ports(const endpoint_key& key, const std::vector<slot>& ranges);
+  void close_ports(const ServiceKey& endpoint);
+  Result<void> open_replies(const Endpoint& backend);
+  void close_replies(const Endpoint& backend);
   void publish_reply_endpoints();
   [[nodiscard]] bool has_flows(uint32_t backend) const;
   void free_backend(uint32_t id);
@@ -117,7 +125,9 @@ class KernelPlane final : public Plane {
   };
   std::map<uint32_t, Retired> retired_;       // removed backends
   std::map<BackendPath, uint32_t> draining_;  // those of them that may come back
-  std::map<std::pair<Endpoint, Protocol>, unsigned> reply_users_;
+  std::map<ServiceKey, ServiceKey> owners_;   // endpoint -> service
+  uint32_t port_endpoints_ = 0;               // keys of the index that lead to ranges of ports
+  std::map<Endpoint, unsigned> reply_users_;  // backends by where they answer from
 };
 
 }  // namespace xlvs

@@ -14,6 +14,7 @@
 #include "bpf/types.h"
 #include "loader/plane/index.h"
 #include "loader/plane/map.h"
+#include "loader/plane/openings.h"
 #include "loader/plane/pins.h"
 #include "loader/plane/wire.h"
 
@@ -91,12 +92,16 @@ std::vector<ServiceView> read_services(const Arrays& arrays, const Map& connecti
   const Index index(arrays.endpoints.values());
   std::map<uint32_t, ServiceView> services;
   std::map<uint32_t, std::set<uint32_t>> tables;
-  for (uint32_t id = 1; id < arrays.services.size(); ++id) {
+  for (auto& [id, endpoints] : read_openings(index, arrays.tables.values())) {
+    if (id >= arrays.services.size()) continue;
     const ::service& service = arrays.services[id];
-    if (service.key.port == 0 || index.find(service.key) != id) continue;
-    services.emplace(
-        id, ServiceView{
-                wire::service_key(service.key), service.name, wire::scheduling_of(service), {}});
+    const ServiceKey key = wire::service_key(service.key, service.last_port);
+    endpoints.erase(key);
+    services.emplace(id, ServiceView{key,
+                                     {endpoints.begin(), endpoints.end()},
+                                     service.name,
+                                     wire::scheduling_of(service),
+                                     {}});
     tables.emplace(id, serving(arrays, service));
   }
   for (uint32_t id = 1; id < arrays.backends.size(); ++id) {
@@ -110,7 +115,8 @@ std::vector<ServiceView> read_services(const Arrays& arrays, const Map& connecti
   sorted.reserve(services.size());
   for (auto& [id, view] : services) sorted.push_back(std::move(view));
   std::sort(sorted.begin(), sorted.end(), [](const ServiceView& a, const ServiceView& b) {
-    return std::pair(a.key.protocol, a.key.vip) < std::pair(b.key.protocol, b.key.vip);
+    return std::tuple(a.key.protocol, a.key.vip, a.key.last_port) <
+           std::tuple(b.key.protocol, b.key.vip, b.key.last_port);
   });
   for (auto& service : sorted) {
     std::sort(service.backends.begin(), service.backends.end(),
@@ -218,13 +224,14 @@ Result<std::vector<FlowView>> read_flows(const std::string& pins) {
     if (!map) return map.error();
     for_each_record(*map, [&](const flow_key& key, const flow& record) {
       if (key.direction != DIRECTION_FORWARD || record.backend >= backends->size()) return;
-      const auto entry = wire::from_wire((*backends)[record.backend]);
+      Endpoint backend = wire::from_wire((*backends)[record.backend]).key.endpoint;
+      if (backend.port == 0) backend.port = key.server_port;
       list.push_back({static_cast<Protocol>(key.protocol),
                       state_text(flow_state(record.word)),
                       timeout_of((*settings)[0], flow_state(record.word)),
                       {wire::from_wire(key.client), key.client_port},
                       {wire::from_wire(key.server), key.server_port},
-                      entry.key.endpoint});
+                      backend});
     });
   }
   std::sort(list.begin(), list.end(), [](const FlowView& a, const FlowView& b) {

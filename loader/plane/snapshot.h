@@ -35,6 +35,7 @@ struct BackendView {
 
 struct ServiceView {
   ServiceKey key;
+  std::vector<ServiceKey> also;  // its further endpoints
   std::string name;
   Scheduling scheduling;
   std::vector<BackendView> backends;

@@ -26,21 +26,28 @@ void copy_text(const std::string& text, std::span<char> where) {
   std::copy_n(text.begin(), std::min(text.size(), where.size() - 1), where.begin());
 }
 
-endpoint_key service_key(const ServiceKey& key) {
-  return {.address = to_wire(key.vip.address),
-          .port = key.vip.port,
-          .protocol = static_cast<__u8>(key.protocol),
+endpoint_key service_key(const ServiceKey& endpoint) {
+  return {.address = to_wire(endpoint.vip.address),
+          .port = endpoint.vip.port,
+          .protocol = static_cast<__u8>(endpoint.protocol),
           .kind = ENDPOINT_SERVICE};
 }
 
-ServiceKey service_key(const endpoint_key& key) {
-  return {{from_wire(key.address), key.port}, static_cast<Protocol>(key.protocol)};
+endpoint_key ports_key(const ServiceKey& endpoint) {
+  endpoint_key key = service_key(endpoint);
+  key.port = 0;
+  key.kind = ENDPOINT_PORTS;
+  return key;
 }
 
-endpoint_key reply_key(const Endpoint& backend, Protocol protocol) {
+ServiceKey service_key(const endpoint_key& key, uint16_t last_port) {
+  return {{from_wire(key.address), key.port}, static_cast<Protocol>(key.protocol), last_port};
+}
+
+endpoint_key reply_key(const Endpoint& backend) {
   return {.address = to_wire(backend.address),
           .port = backend.port,
-          .protocol = static_cast<__u8>(protocol),
+          .protocol = 0,
           .kind = ENDPOINT_REPLY};
 }
 
@@ -115,17 +122,16 @@ Scheduling scheduling_of(const ::service& service) {
           service.one_packet != 0};
 }
 
-::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry) {
+::backend to_wire(uint32_t service, const BackendEntry& entry) {
   ::backend out{};
   out.next_hop = to_wire(entry.egress);
   out.ip = to_wire(entry.key.endpoint.address);
   out.forwarding = static_cast<enum forwarding>(entry.key.forwarding);
   out.state = to_wire(entry.state);
   out.port = entry.key.endpoint.port;
-  out.protocol = static_cast<__u8>(service.protocol);
   out.fallback = entry.key.fallback ? 1 : 0;
   out.weight = entry.weight;
-  out.service = service_id;
+  out.service = service;
   out.position = entry.position;
   out.max_connections = entry.max_connections;
   out.min_connections = entry.min_connections;

@@ -17,10 +17,12 @@ Address from_wire(const ::address& value);
 // As much of the text as there is room for, ended by a zero.
 void copy_text(const std::string& text, std::span<char> where);
 
-endpoint_key service_key(const ServiceKey& key);
-ServiceKey service_key(const endpoint_key& key);
+// Of the index: the endpoint's own, or of a vip's services of several ports.
+endpoint_key service_key(const ServiceKey& endpoint);
+endpoint_key ports_key(const ServiceKey& endpoint);
+ServiceKey service_key(const endpoint_key& key, uint16_t last_port = 0);
 // Where a NAT backend's replies come from.
-endpoint_key reply_key(const Endpoint& backend, Protocol protocol);
+endpoint_key reply_key(const Endpoint& backend);
 
 next_hop to_wire(const std::optional<Egress>& egress);
 std::optional<Egress> from_wire(const next_hop& hop);
@@ -32,7 +34,7 @@ table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t siz
 void set_scheduling(::service& service, const Scheduling& scheduling);
 Scheduling scheduling_of(const ::service& service);
 
-::backend to_wire(const ServiceKey& service, uint32_t service_id, const BackendEntry& entry);
+::backend to_wire(uint32_t service, const BackendEntry& entry);
 BackendEntry from_wire(const ::backend& value);
 
 }  // namespace xlvs::wire

@@ -13,7 +13,23 @@
 // default filled in.
 namespace xlvs {
 
-enum class Protocol : uint8_t { tcp = 6, udp = 17 };
+enum class Protocol : uint8_t { tcp = 6, udp = 17, sctp = 132 };
+
+// What packets are addressed to: a port of a vip, a range of them, or all that no other service
+// has.
+struct ServiceKey {
+  Endpoint vip;  // port 0: all
+  Protocol protocol = Protocol::tcp;
+  uint16_t last_port = 0;  // of a range that begins with vip.port; 0: that port alone
+
+  [[nodiscard]] bool is_one_port() const { return vip.port != 0 && last_port == 0; }
+  // "tcp 192.0.2.1:80", "udp [2001:db8::1]:8000-8100", "tcp 192.0.2.1:0"
+  [[nodiscard]] std::string text() const;
+  // The same without its protocol.
+  [[nodiscard]] std::string address_text() const;
+  auto operator<=>(const ServiceKey&) const = default;
+};
+
 enum class Forwarding : uint8_t { dr, nat, local };
 // In the order of bpf/types.h.
 enum class Scheduler : uint8_t { rr, wrr, lc, wlc, sed, nq, fo, ovf, twos, sh, dh, mh };
@@ -59,7 +75,7 @@ struct Check {
 };
 
 struct Backend {
-  Endpoint endpoint;
+  Endpoint endpoint;  // port 0: the one that the client has sent to
   uint16_t weight = 1;
   Forwarding forwarding = Forwarding::dr;
   Check check;
@@ -71,8 +87,8 @@ struct Backend {
 
 struct Service {
   std::string name;
-  Endpoint vip;
-  Protocol protocol = Protocol::tcp;
+  ServiceKey key;
+  std::vector<ServiceKey> also{};  // further endpoints of the same service, of the same family
   Scheduling scheduling;
   OnFailure on_failure = OnFailure::drain;
   std::vector<Backend> backends;  // in the file's order
@@ -96,7 +112,7 @@ struct Timeouts {
 struct Tables {
   uint32_t flows = 262144;
   uint32_t pending = 65536;
-  uint32_t services = 1024;
+  uint32_t services = 1024;  // and their further endpoints
   uint32_t backends = 4096;
   uint32_t slots = 1048576;
 

@@ -25,16 +25,11 @@ std::string join(const std::vector<std::string>& words) {
   return text;
 }
 
-std::string key_of(const Service& service) {
-  return std::string(word(service.protocol)) + " " + service.vip.text();
-}
-
 // The service of the same address, the backend of the same address and forwarding: what packets
 // know them by.
 const Service* find(const std::vector<Service>& services, const Service& wanted) {
-  const auto found = std::find_if(services.begin(), services.end(), [&](const Service& one) {
-    return one.vip == wanted.vip && one.protocol == wanted.protocol;
-  });
+  const auto found = std::find_if(services.begin(), services.end(),
+                                  [&](const Service& one) { return one.key == wanted.key; });
   return found == services.end() ? nullptr : &*found;
 }
 
@@ -43,6 +38,14 @@ const Backend* find(const std::vector<Backend>& backends, const Backend& wanted)
     return one.endpoint == wanted.endpoint && one.forwarding == wanted.forwarding;
   });
   return found == backends.end() ? nullptr : &*found;
+}
+
+std::vector<ServiceKey> only_in(std::vector<ServiceKey> some,
+                                const std::vector<ServiceKey>& others) {
+  std::erase_if(some, [&](const ServiceKey& one) {
+    return std::find(others.begin(), others.end(), one) != others.end();
+  });
+  return some;
 }
 
 std::string fallback_of(const Service& service) {
@@ -91,6 +94,12 @@ void compare(const Service& before, const Service& after, Lines& lines) {
   }
   if (old.one_packet != now.one_packet) {
     lines.push_back(where + "one_packet " + (now.one_packet ? "false -> true" : "true -> false"));
+  }
+  for (const auto& endpoint : only_in(before.also, after.also)) {
+    lines.push_back(where + endpoint.text() + " is no longer its endpoint");
+  }
+  for (const auto& endpoint : only_in(after.also, before.also)) {
+    lines.push_back(where + endpoint.text() + " is its endpoint, too");
   }
   if (before.on_failure != after.on_failure) {
     lines.push_back(where + "on_failure " +
@@ -143,7 +152,7 @@ std::vector<std::string> differences(const Configuration& before, const Configur
   }
   for (const auto& service : before.services) {
     if (find(after.services, service) == nullptr) {
-      lines.push_back("service " + service.name + " (" + key_of(service) +
+      lines.push_back("service " + service.name + " (" + service.key.text() +
                       ") removed with its connections");
     }
   }
@@ -151,7 +160,7 @@ std::vector<std::string> differences(const Configuration& before, const Configur
     if (const Service* old = find(before.services, service)) {
       compare(*old, service, lines);
     } else {
-      lines.push_back("service " + service.name + " (" + key_of(service) + ", " +
+      lines.push_back("service " + service.name + " (" + service.key.text() + ", " +
                       counted(service.backends.size(), "backend") + ") added");
     }
   }

@@ -39,9 +39,8 @@ size_t rank(const BackendEntry& entry, const ServiceEntry* previous) {
 
 ServiceEntry entry_of(const Service& service, const Observe& observe,
                       const ServiceEntry* previous) {
-  ServiceEntry entry{.key = {service.vip, service.protocol},
-                     .name = service.name,
-                     .scheduling = service.scheduling};
+  ServiceEntry entry{.key = service.key, .name = service.name, .scheduling = service.scheduling};
+  entry.open.insert(service.also.begin(), service.also.end());
   for (const auto& backend : service.backends) {
     entry.backends.push_back(entry_of(service, backend, false, observe));
   }
@@ -60,9 +59,8 @@ ServiceEntry entry_of(const Service& service, const Observe& observe,
 State effective(const Configuration& configuration, const Observe& observe, const State& previous) {
   State state;
   for (const auto& service : configuration.services) {
-    const ServiceKey key{service.vip, service.protocol};
-    const auto before = previous.find(key);
-    state.emplace(key,
+    const auto before = previous.find(service.key);
+    state.emplace(service.key,
                   entry_of(service, observe, before == previous.end() ? nullptr : &before->second));
   }
   return state;

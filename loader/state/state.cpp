@@ -7,7 +7,11 @@
 
 namespace xlvs {
 
-std::string ServiceKey::text() const { return std::string(word(protocol)) + " " + vip.text(); }
+std::string ServiceKey::address_text() const {
+  return vip.text() + (last_port == 0 ? "" : "-" + std::to_string(last_port));
+}
+
+std::string ServiceKey::text() const { return std::string(word(protocol)) + " " + address_text(); }
 
 const BackendEntry* ServiceEntry::find(const BackendKey& wanted) const {
   const auto found = std::find_if(backends.begin(), backends.end(),
@@ -41,7 +45,7 @@ ServiceEntry whole(ServiceEntry service) {
   uint32_t position = 0;
   for (auto& backend : service.backends) backend.position = position++;
   service.table = members(service);
-  service.open = true;
+  service.open.insert(service.key);
   return service;
 }
 

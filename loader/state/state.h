@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,15 +14,6 @@
 
 // What the kernel's tables hold or should hold, as plain values.
 namespace xlvs {
-
-struct ServiceKey {
-  Endpoint vip;
-  Protocol protocol = Protocol::tcp;
-
-  // "tcp 192.0.2.1:80"
-  [[nodiscard]] std::string text() const;
-  auto operator<=>(const ServiceKey&) const = default;
-};
 
 // What makes a backend another backend: its flows cannot follow a change of these.
 struct BackendKey {
@@ -78,7 +70,7 @@ struct ServiceEntry {
   std::vector<BackendEntry> backends;
   // Whom its table was made from; nothing: there is none, or it is not what it should be.
   std::optional<std::vector<Member>> table;
-  bool open = false;  // packets reach it
+  std::set<ServiceKey> open;  // the endpoints that packets reach it by
 
   [[nodiscard]] const BackendEntry* find(const BackendKey& wanted) const;
   bool operator==(const ServiceEntry&) const = default;
@@ -89,8 +81,8 @@ using State = std::map<ServiceKey, ServiceEntry>;
 void sort_by_position(std::vector<BackendEntry>& backends);
 // Who new flows of the service are given to: the backends, or the fallback where none can serve.
 std::vector<Member> members(const ServiceEntry& service);
-// The service as it should be with these backends in this order: open, with the table that follows
-// from them.
+// The service as it should be with these backends in this order: open by its key, with the table
+// that follows from them.
 ServiceEntry whole(ServiceEntry service);
 
 // ---- one step between two states; between any two of them every service is whole ----
@@ -113,9 +105,15 @@ struct SetTable {
   std::vector<Member> members;
   bool operator==(const SetTable&) const = default;
 };
-struct OpenService {  // from here on its packets are ours
-  ServiceKey key;
-  bool operator==(const OpenService&) const = default;
+struct OpenEndpoint {  // from here on its packets are the service's, also if they were another's
+  ServiceKey service;
+  ServiceKey endpoint;
+  bool operator==(const OpenEndpoint&) const = default;
+};
+struct CloseEndpoint {
+  ServiceKey service;
+  ServiceKey endpoint;
+  bool operator==(const CloseEndpoint&) const = default;
 };
 struct RemoveBackend {
   ServiceKey service;
@@ -123,13 +121,13 @@ struct RemoveBackend {
   bool with_flows = false;  // else they go on until they end
   bool operator==(const RemoveBackend&) const = default;
 };
-struct RemoveService {
+struct RemoveService {  // with the endpoints that are still open
   ServiceKey key;
   bool operator==(const RemoveService&) const = default;
 };
 
-using Change =
-    std::variant<AddService, PutBackend, SetTable, OpenService, RemoveBackend, RemoveService>;
+using Change = std::variant<AddService, PutBackend, SetTable, OpenEndpoint, CloseEndpoint,
+                            RemoveBackend, RemoveService>;
 
 // The service that a change is about.
 const ServiceKey& service_of(const Change& change);

@@ -16,7 +16,8 @@ using WordTable = std::array<std::pair<std::string_view, E>, size>;
 
 namespace words {
 
-constexpr WordTable<Protocol, 2> protocols{{{"tcp", Protocol::tcp}, {"udp", Protocol::udp}}};
+constexpr WordTable<Protocol, 3> protocols{
+    {{"tcp", Protocol::tcp}, {"udp", Protocol::udp}, {"sctp", Protocol::sctp}}};
 constexpr WordTable<Forwarding, 3> forwardings{
     {{"dr", Forwarding::dr}, {"nat", Forwarding::nat}, {"local", Forwarding::local}}};
 constexpr WordTable<Scheduler, 12> schedulers{{{"rr", Scheduler::rr},

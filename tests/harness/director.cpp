@@ -93,13 +93,13 @@ uint32_t Director::add_backend(const NewBackend& wanted) {
   entry.forwarding = wanted.forward;
   entry.state = wanted.state;
   entry.port = wanted.endpoint.port;
-  entry.protocol = wanted.protocol;
   entry.weight = 1;
   entry.fallback = wanted.fallback ? 1 : 0;
   update("backends", &id, &entry);
   if (wanted.forward == FORWARDING_NAT) {
-    add_endpoint(wanted.endpoint, wanted.protocol, ENDPOINT_REPLY, id);
+    enter(wanted.endpoint, 0, ENDPOINT_REPLY, 1);
     initial_.reply_endpoints = ++live().reply_endpoints;
+    if (wanted.endpoint.port == 0) initial_.any_port_replies = ++live().any_port_replies;
   }
   return id;
 }
@@ -117,8 +117,31 @@ uint32_t Director::add_service(const Endpoint& at, uint8_t protocol,
     served.service = id;
     update("backends", &backend_id, &served);
   }
-  add_endpoint(at, protocol, ENDPOINT_SERVICE, id);
+  add_endpoint(id, at, protocol);
   return id;
+}
+
+void Director::add_endpoint(uint32_t service, const Endpoint& at, uint8_t protocol) {
+  enter(at, protocol, ENDPOINT_SERVICE, service);
+}
+
+void Director::add_ports(const Address& address, uint8_t protocol, uint32_t others,
+                         const std::vector<port_range>& ranges) {
+  const uint64_t word = uint64_t{ranges.size()} << 32U | slots_;
+  slot one{};
+  one.ports.service = others;
+  append(one);
+  for (const port_range& range : ranges) {
+    one.ports = range;
+    append(one);
+  }
+  enter({address, 0}, protocol, ENDPOINT_PORTS, word);
+  initial_.port_endpoints = ++live().port_endpoints;
+}
+
+void Director::append(const slot& one) {
+  update("tables", &slots_, &one);
+  ++slots_;
 }
 
 void Director::set_table(uint32_t service_id, const std::vector<uint32_t>& table) {
@@ -133,13 +156,8 @@ void Director::set_table(uint32_t service_id, const std::vector<uint32_t>& table
 void Director::set_table(uint32_t service_id, table_region how, const std::vector<slot>& slots) {
   how.offset = slots_;
   how.size = static_cast<uint32_t>(slots.size()) & 0xfffff;
-  const slot cursor{};
-  update("tables", &slots_, &cursor);
-  ++slots_;
-  for (const slot& one : slots) {
-    update("tables", &slots_, &one);
-    ++slots_;
-  }
+  append({});
+  for (const slot& one : slots) append(one);
   service entry{};
   if (!look("services", &service_id, &entry)) std::abort();
   std::memcpy(&entry.table, &how, sizeof(how));
@@ -179,8 +197,8 @@ void Director::set_state(uint32_t backend_id, backend_state state) {
 }
 
 // As the agent does: the first bucket before the second, and the word last.
-void Director::add_endpoint(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind,
-                            uint32_t id) {
+void Director::enter(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind,
+                     uint64_t word) {
   const endpoint_key key = key_endpoint(endpoint, protocol, kind);
   const uint64_t hash = endpoint_hash(&key);
   const uint64_t mask = programs_.sizes().buckets - 1;
@@ -189,10 +207,12 @@ void Director::add_endpoint(const Endpoint& endpoint, uint8_t protocol, endpoint
     index_bucket bucket{};
     if (!look("endpoints", &number, &bucket)) std::abort();
     auto* const end = std::end(bucket.entries);
-    auto* const free = std::find_if(bucket.entries, end, [](const auto& e) { return e.word == 0; });
+    auto* const free = std::find_if(bucket.entries, end, [&](const auto& entry) {
+      return entry.word == 0 || std::memcmp(&entry.key, &key, sizeof key) == 0;
+    });
     if (free == end) continue;
     free->key = key;
-    free->word = 1ULL << 32 | id;
+    free->word = word;
     update("endpoints", &number, &bucket);
     return;
   }

@@ -26,7 +26,6 @@ constexpr uint32_t udp_timeout = 3'000'000;
 struct NewBackend {
   Endpoint endpoint;
   forwarding forward = FORWARDING_DR;
-  uint8_t protocol = tcp;
   std::optional<Mac> mac{};  // nothing: its neighbour is not known
   uint16_t interface = 1;
   backend_state state = BACKEND_UP;
@@ -48,6 +47,11 @@ class Director {
   uint32_t add_backend(const NewBackend& wanted);
   // `table`: the backends in the order of their turns; empty: nobody serves.
   uint32_t add_service(const Endpoint& at, uint8_t protocol, const std::vector<uint32_t>& table);
+  // A further endpoint of the service.
+  void add_endpoint(uint32_t service, const Endpoint& at, uint8_t protocol);
+  // Which services a vip's ranges of ports lead to, in order and apart; `others`: all other ports.
+  void add_ports(const Address& vip, uint8_t protocol, uint32_t others,
+                 const std::vector<port_range>& ranges);
   void set_table(uint32_t service, const std::vector<uint32_t>& table);
   // `how`: the region's scheduler, hash and strict.
   void set_table(uint32_t service, table_region how, const std::vector<slot>& slots);
@@ -84,7 +88,8 @@ class Director {
   void reset();
 
  private:
-  void add_endpoint(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind, uint32_t id);
+  void enter(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind, uint64_t word);
+  void append(const slot& one);
   void update(const char* map, const void* key, const void* value, uint64_t flags = 0);
   [[nodiscard]] bool look(const char* map, const void* key, void* value) const;
 
@@ -92,7 +97,7 @@ class Director {
   settings initial_{};
   uint32_t backends_ = 0;
   uint32_t services_ = 0;
-  uint32_t slots_ = 0;
+  uint32_t slots_ = 1;
 };
 
 }  // namespace xlvs::test

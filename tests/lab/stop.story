@@ -77,7 +77,7 @@ fails() {
 }
 fails 1 'there is no interface eth7' "an interface that is not there" '.interfaces = ["eth7"]'
 fails 1 'there is no interface eth7' "the second one is not there" '.interfaces = ["eth0", "eth7"]'
-fails 2 'xlvs.json:[0-9]+:[0-9]+: services\[0\].port: .*from 1 to 65535' "a bad port" \
+fails 2 'xlvs.json:[0-9]+:[0-9]+: services\[0\].port: .*from 0 \(all\) to 65535' "a bad port" \
   '.services[0].port = 70000'
 xlvs_says 2 'cannot open' "no configuration" run -c "$work/none.json"
 nothing "no configuration"

@@ -44,7 +44,6 @@ void Cluster::add(Family family, uint8_t protocol) {
   for (const Port& port : ports) {
     NewBackend wanted{.endpoint = {backend_of(family, port.number), port.backend_port},
                       .forward = port.forward,
-                      .protocol = protocol,
                       .interface = port.interface,
                       .state = port.state};
     if (port.interface != 0) wanted.mac = backend_mac(port.number);

@@ -39,13 +39,11 @@ class Flows : public testing::TestWithParam<Family> {
       std::vector<uint32_t> turns;
       std::vector<uint32_t> nat_turns;
       for (const uint8_t number : {first, second}) {
-        turns.push_back(director.add_backend({.endpoint = {backend_of(family, number), pair_port},
-                                              .protocol = protocol,
-                                              .mac = backend_mac(number)}));
+        turns.push_back(director.add_backend(
+            {.endpoint = {backend_of(family, number), pair_port}, .mac = backend_mac(number)}));
         nat_turns.push_back(
             director.add_backend({.endpoint = {backend_of(family, number), nat_pair_port},
                                   .forward = FORWARDING_NAT,
-                                  .protocol = protocol,
                                   .mac = backend_mac(number)}));
       }
       director.add_service({vip_of(family), pair_port}, protocol, turns);

@@ -24,9 +24,8 @@ class Persistence : public testing::TestWithParam<Family> {
       nat.push_back(director.add_backend({.endpoint = {backend_of(family, number), 9100},
                                           .forward = FORWARDING_NAT,
                                           .mac = backend_mac(number)}));
-      udp_backends.push_back(director.add_backend({.endpoint = {backend_of(family, number), port},
-                                                   .protocol = udp,
-                                                   .mac = backend_mac(number)}));
+      udp_backends.push_back(director.add_backend(
+          {.endpoint = {backend_of(family, number), port}, .mac = backend_mac(number)}));
     }
     service = director.add_service({vip_of(family), port}, tcp, backends);
     nat_service = director.add_service({vip_of(family), nat_port_of_two}, tcp, nat);

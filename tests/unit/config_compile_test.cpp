@@ -24,7 +24,7 @@ TEST(ConfigCompile, FillsInEveryDefault) {
   expected.interfaces = {"eth0"};
   Service service;
   service.name = "web";
-  service.vip = {address("192.0.2.1"), 80};
+  service.key.vip = {address("192.0.2.1"), 80};
   Backend backend;
   backend.endpoint = {address("192.0.2.11"), 80};
   service.backends = {backend};
@@ -69,7 +69,7 @@ Check global_check() {
 Service expected_a() {
   Service service;
   service.name = "a";
-  service.vip = {address("192.0.2.1"), 80};
+  service.key.vip = {address("192.0.2.1"), 80};
   service.scheduling.scheduler = Scheduler::rr;
   service.on_failure = OnFailure::remove;
   Check check = global_check();
@@ -93,8 +93,8 @@ Service expected_a() {
 Service expected_b() {
   Service service;
   service.name = "b";
-  service.vip = {address("2001:db8::1"), 53};
-  service.protocol = Protocol::udp;
+  service.key.vip = {address("2001:db8::1"), 53};
+  service.key.protocol = Protocol::udp;
   service.scheduling = {.scheduler = Scheduler::mh,
                         .hash = HashOf::source_port,
                         .strict_ipvs = true,
@@ -140,8 +140,59 @@ TEST(ConfigCompile, LoopbackFallbackIsLocalOfAnyFamily) {
     ASSERT_TRUE(service.fallback);
     EXPECT_EQ(service.fallback->forwarding, Forwarding::local);
     EXPECT_EQ(service.fallback->check.type, CheckType::none);
-    EXPECT_EQ(service.fallback->endpoint, (Endpoint{address("127.0.0.1"), service.vip.port}));
+    EXPECT_EQ(service.fallback->endpoint, (Endpoint{address("127.0.0.1"), service.key.vip.port}));
   }
+}
+
+Service first_service(const std::string& text) {
+  const Configuration configuration = compiled(text);
+  return configuration.services.empty() ? Service{} : configuration.services.front();
+}
+
+TEST(ConfigCompile, FurtherEndpointsAreVariationsOfTheFirst) {
+  const Service service = first_service(with_service(
+      R"("also": [{"port": 443}, {"vip": "192.0.2.2"}, {"protocol": "udp", "port": 443},)"
+      R"( {"port": "8000-8100"}, {"vip": "192.0.2.3", "port": 0}, {"port": "90-90"}],)",
+      R"({"address": "192.0.2.11"})"));
+  const auto at = [](const char* vip, uint16_t port, Protocol protocol = Protocol::tcp,
+                     uint16_t last = 0) {
+    return ServiceKey{{address(vip), port}, protocol, last};
+  };
+  EXPECT_EQ(service.key, at("192.0.2.1", 80));
+  EXPECT_THAT(service.also, testing::ElementsAre(at("192.0.2.1", 443), at("192.0.2.2", 80),
+                                                 at("192.0.2.1", 443, Protocol::udp),
+                                                 at("192.0.2.1", 8000, Protocol::tcp, 8100),
+                                                 at("192.0.2.3", 0), at("192.0.2.1", 90)));
+}
+
+TEST(ConfigCompile, BackendsOfSeveralPortsKeepTheClientsAndAreAskedAtTheFirst) {
+  const Service service = first_service(
+      with_service(R"("also": [{"port": 443}],)",
+                   R"({"address": "192.0.2.11"}, {"address": "192.0.2.12", "forwarding": "nat",)"
+                   R"( "port": 8080}, {"address": "192.0.2.13", "check": {"port": 22}})"));
+  ASSERT_EQ(service.backends.size(), 3U);
+  EXPECT_EQ(service.backends[0].endpoint.port, 0);
+  EXPECT_EQ(service.backends[0].check.port, 80);
+  EXPECT_EQ(service.backends[1].endpoint.port, 8080);
+  EXPECT_EQ(service.backends[1].check.port, 0);
+  EXPECT_EQ(service.backends[2].check.port, 22);
+}
+
+TEST(ConfigCompile, EndpointsOfTheSamePortGiveItToTheirBackends) {
+  const Service service = first_service(with_service(
+      R"("also": [{"vip": "192.0.2.2"}, {"protocol": "udp"}],)", R"({"address": "192.0.2.11"})"));
+  ASSERT_EQ(service.backends.size(), 1U);
+  EXPECT_EQ(service.backends[0].endpoint.port, 80);
+}
+
+TEST(ConfigCompile, AServiceOfAllPortsNeedsNoPortForNoCheck) {
+  const Service service = first_service(with_services(
+      R"({"name": "all", "vip": "192.0.2.1", "port": 0, "check": {"type": "none"},)"
+      R"( "persistence": {"timeout": "60s"}, "backends": [{"address": "192.0.2.11"}]},)"
+      R"({"name": "some", "vip": "192.0.2.1", "port": "1-65535", "backends": []})"));
+  EXPECT_EQ(service.key, (ServiceKey{{address("192.0.2.1"), 0}}));
+  ASSERT_EQ(service.backends.size(), 1U);
+  EXPECT_EQ(service.backends[0].endpoint.port, 0);
 }
 
 TEST(ConfigCompile, BackendMayServeTwoServices) {

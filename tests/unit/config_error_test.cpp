@@ -88,9 +88,9 @@ INSTANTIATE_TEST_SUITE_P(
                    R"(did you mean "wrr"?)"},
         ProblemRow{"enum word in capitals", with_service(R"("forwarding": ^"NAT",)", backend),
                    "services[0].forwarding", "", R"(did you mean "nat"?)"},
-        ProblemRow{"enum word near none", with_service(R"("protocol": ^"sctp",)", backend),
-                   "services[0].protocol", R"(expected "tcp" or "udp", found the string "sctp")",
-                   ""},
+        ProblemRow{"enum word near none", with_service(R"("protocol": ^"quic",)", backend),
+                   "services[0].protocol",
+                   R"(expected "tcp", "udp" or "sctp", found the string "quic")", ""},
         ProblemRow{"service name too long",
                    with_services(R"({"name": ^"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "vip": )"
                                  R"("192.0.2.1", "port": 80, "backends": []})"),
@@ -213,6 +213,26 @@ INSTANTIATE_TEST_SUITE_P(
     row_name);
 
 INSTANTIATE_TEST_SUITE_P(
+    Endpoints, ConfigError,
+    testing::Values(ProblemRow{"service port as a string",
+                               with_services(R"({"name": "a", "vip": "192.0.2.1", "port": ^"80",)"
+                                             R"( "backends": []})"),
+                               "services[0].port", "a port from 0 (all) to 65535, or a range",
+                               "write 80 without quotes"},
+                    ProblemRow{"service port of a word",
+                               with_services(R"({"name": "a", "vip": "192.0.2.1", "port": ^"http",)"
+                                             R"( "backends": []})"),
+                               "services[0].port", R"(found the string "http")", ""},
+                    ProblemRow{"service port out of range",
+                               with_services(R"({"name": "a", "vip": "192.0.2.1", "port": ^65536,)"
+                                             R"( "backends": []})"),
+                               "services[0].port", "found the number 65536", ""},
+                    ProblemRow{"misspelt key of an endpoint",
+                               with_service(R"("also": [{^"prot": 443}],)", backend),
+                               "services[0].also[0].prot", "is not a key here", R"("port")"}),
+    row_name);
+
+INSTANTIATE_TEST_SUITE_P(
     Relations, ConfigError,
     testing::Values(
         ProblemRow{"interface twice", R"({"interfaces": ["eth0", ^"eth0"], "services": []})",
@@ -260,6 +280,55 @@ INSTANTIATE_TEST_SUITE_P(
             two_services(R"({"name": "b", "vip": ^"192.0.2.1", "port": 80, "backends": []})"),
             "services[1].vip", R"(tcp 192.0.2.1:80 belongs to service "web" at line 3 already)",
             "one service"},
+        ProblemRow{"endpoint twice in a service",
+                   with_service(R"("also": [{"port": 443}, ^{"port": 443}],)", backend),
+                   "services[0].also[1]", "tcp 192.0.2.1:443 is in this service twice", "remove"},
+        ProblemRow{"endpoint of another service",
+                   two_services(R"({"name": "b", "vip": "192.0.2.9", "port": 80, "backends": [],)"
+                                R"("also": [^{"vip": "192.0.2.1"}]})"),
+                   "services[1].also[0]",
+                   R"(tcp 192.0.2.1:80 belongs to service "web" at line 3 already)", "one service"},
+        ProblemRow{
+            "ranges that overlap",
+            with_service(R"("also": [{"port": "8000-8100"}, ^{"port": "8100-8200"}],)", backend),
+            "services[0].also[1]", "tcp 192.0.2.1:8100-8200 overlaps 192.0.2.1:8000-8100", ""},
+        ProblemRow{
+            "range that lies in another",
+            with_service(R"("also": [{"port": "8000-8100"}, ^{"port": "8010-8020"}],)", backend),
+            "services[0].also[1]", "overlaps 192.0.2.1:8000-8100 of service \"web\"", ""},
+        ProblemRow{"range that ends before it begins",
+                   with_service(R"("also": [{"port": ^"8100-8000"}],)", backend),
+                   "services[0].also[0].port", "ends before it begins", R"("8000-8100")"},
+        ProblemRow{"range beyond the ports there are",
+                   with_service(R"("also": [{"port": ^"60000-70000"}],)", backend),
+                   "services[0].also[0].port", "goes beyond 1-65535", "0 for all"},
+        ProblemRow{"range that begins with 0",
+                   with_service(R"("also": [{"port": ^"0-10"}],)", backend),
+                   "services[0].also[0].port", "goes beyond 1-65535", "0 for all"},
+        ProblemRow{"further vip of another family",
+                   with_service(R"("also": [{"vip": ^"2001:db8::1"}],)", backend),
+                   "services[0].also[0].vip", "of one family, and its first is IPv4",
+                   "a service of its own"},
+        ProblemRow{"dr with a port where the service has several",
+                   with_service(R"("also": [{"port": 443}],)",
+                                R"({"address": "192.0.2.11", "port": ^80})"),
+                   "services[0].backends[0].port",
+                   "dr does not rewrite ports, and the service has several",
+                   R"(or use "forwarding": "nat")"},
+        ProblemRow{
+            "backend that is a further vip",
+            with_service(R"("also": [{"vip": "192.0.2.11"}],)", R"({"address": ^"192.0.2.11"})"),
+            "services[0].backends[0].address", "is the vip itself", "own address"},
+        ProblemRow{"check without a port to ask",
+                   with_services(R"({"name": "all", "vip": "192.0.2.1", "port": 0,)"
+                                 R"( "backends": [{"address": ^"192.0.2.11"}]})"),
+                   "services[0].backends[0].address", "no single port that its check could ask",
+                   R"("port" in "check")"},
+        ProblemRow{"one packet where not all is UDP",
+                   with_services(R"({"name": "dns", "vip": "192.0.2.1", "port": 53,)"
+                                 R"( "protocol": "udp", "also": [{"protocol": "tcp"}],)"
+                                 R"( "one_packet": ^true, "backends": []})"),
+                   "services[0].one_packet", "only UDP", "remove it"},
         ProblemRow{"fallback is a backend",
                    with_service(R"("fallback": {"address": ^"192.0.2.11"},)", backend),
                    "services[0].fallback.address", R"(is a backend of service "web" already)",
@@ -295,7 +364,8 @@ INSTANTIATE_TEST_SUITE_P(
                    with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "backends": []},)"
                                  R"({"name": "b", "vip": "192.0.2.2", "port": 80, "backends": []})",
                                  R"("tables": {"services": ^2},)"),
-                   "tables.services", "room for 1, but the file's services are 2",
+                   "tables.services",
+                   "room for 1, but the file's services and their further endpoints are 2",
                    "write at least 3"},
         ProblemRow{"more backends than the table holds",
                    with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "fallback":)"

@@ -66,12 +66,14 @@ TEST(ConfigReference, HoldsEveryKeyOfTheSchema) {
 TEST(ConfigReference, CompilesToWhatItsRequiredKeysAloneCompileTo) {
   Json document = Json::parse(reference_text());
   for_each_object(
-      schema(), "top", document, [](const std::string&, const Json& node, Json& object) {
+      schema(), "top", document, [](const std::string& name, const Json& node, Json& object) {
+        // Without any key it would be the service's first endpoint once more.
+        if (name == "/definitions/endpoint") return;
         const Json required = node.value("required", Json::array());
         const Json before = object;
         for (const auto& [key, value] : before.items()) {
           const bool needed = std::find(required.begin(), required.end(), key) != required.end();
-          if (!needed && (!value.is_object() || value.empty())) object.erase(key);
+          if (!needed && (!value.is_structured() || value.empty())) object.erase(key);
         }
       });
   const Json& service = document["services"][0];
@@ -130,7 +132,7 @@ TEST(ConfigMinimal, DirectRoutingIsFine) {
   expected.interfaces = {"eth0"};
   Service service;
   service.name = "web";
-  service.vip = {*Address::parse("192.0.2.1"), 80};
+  service.key.vip = {*Address::parse("192.0.2.1"), 80};
   service.backends = {{{*Address::parse("192.0.2.11"), 80}, 1, Forwarding::dr, {}},
                       {{*Address::parse("192.0.2.12"), 80}, 1, Forwarding::dr, {}}};
   expected.services = {service};
@@ -145,7 +147,7 @@ TEST(ConfigMinimal, NatIsFine) {
   expected.interfaces = {"eth0", "eth1"};
   Service service;
   service.name = "web";
-  service.vip = {*Address::parse("192.0.2.1"), 80};
+  service.key.vip = {*Address::parse("192.0.2.1"), 80};
   service.backends = {{{*Address::parse("198.51.100.11"), 8080}, 1, Forwarding::nat, {}},
                       {{*Address::parse("198.51.100.12"), 8080}, 1, Forwarding::nat, {}}};
   expected.services = {service};

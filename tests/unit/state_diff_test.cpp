@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "loader/state/diff.h"
 #include "loader/state/effective.h"
 
@@ -42,7 +44,12 @@ std::vector<std::string> words(const std::vector<Change>& changes) {
       }
       return text;
     }
-    std::string operator()(const OpenService&) const { return "open"; }
+    std::string operator()(const OpenEndpoint& open) const {
+      return open.endpoint == web ? "open" : "open " + open.endpoint.text();
+    }
+    std::string operator()(const CloseEndpoint& close) const {
+      return "close " + close.endpoint.text();
+    }
     std::string operator()(const RemoveBackend& remove) const {
       return (remove.with_flows ? "end " : "drain ") + remove.backend.endpoint.address.text();
     }
@@ -99,10 +106,44 @@ TEST(Diff, writes_a_new_neighbour_without_a_new_table) {
   EXPECT_THAT(words(diff(state({entry("10.0.0.1")}), state({moved}))), ElementsAre("put 10.0.0.1"));
 }
 
+// ---- further endpoints ----
+
+const ServiceKey secure{{*Address::parse("192.0.2.1"), 443}, Protocol::tcp};
+const ServiceKey elsewhere{{*Address::parse("192.0.2.9"), 80}, Protocol::tcp};
+
+ServiceEntry with_endpoints(const ServiceKey& service, std::set<ServiceKey> also) {
+  return whole(
+      {.key = service, .name = "web", .scheduling = {Scheduler::rr}, .open = std::move(also)});
+}
+
+TEST(Diff, opens_and_closes_further_endpoints) {
+  const State one{{web, with_endpoints(web, {})}};
+  const State two{{web, with_endpoints(web, {secure})}};
+  EXPECT_THAT(words(diff({}, two)), ElementsAre("add", "table", "open", "open tcp 192.0.2.1:443"));
+  EXPECT_THAT(words(diff(one, two)), ElementsAre("open tcp 192.0.2.1:443"));
+  EXPECT_THAT(words(diff(two, one)), ElementsAre("close tcp 192.0.2.1:443"));
+}
+
+TEST(Diff, never_closes_an_endpoint_that_goes_to_another_service) {
+  const State before{{web, with_endpoints(web, {secure})},
+                     {elsewhere, with_endpoints(elsewhere, {})}};
+  const State after{{web, with_endpoints(web, {})},
+                    {elsewhere, with_endpoints(elsewhere, {secure})}};
+  EXPECT_THAT(words(diff(before, after)), ElementsAre("open tcp 192.0.2.1:443"));
+  EXPECT_THAT(words(diff(after, before)), ElementsAre("open tcp 192.0.2.1:443"));
+}
+
+TEST(Diff, removes_a_service_after_others_took_its_endpoints_over) {
+  const State before{{web, with_endpoints(web, {secure})},
+                     {elsewhere, with_endpoints(elsewhere, {})}};
+  const State after{{elsewhere, with_endpoints(elsewhere, {web})}};
+  EXPECT_THAT(words(diff(before, after)), ElementsAre("open", "remove"));
+}
+
 TEST(Diff, tries_again_what_failed) {
   const State wanted = state({entry("10.0.0.1")});
   State applied = wanted;
-  applied.at(web).open = false;
+  applied.at(web).open.clear();
   EXPECT_THAT(words(diff(applied, wanted)), ElementsAre("open"));
   applied.at(web).table.reset();
   EXPECT_THAT(words(diff(applied, wanted)), ElementsAre("table 10.0.0.1=1", "open"));
@@ -125,7 +166,7 @@ TEST(Members, are_the_fallback_when_nobody_else_can_serve) {
 
 Configuration two_backends(OnFailure on_failure) {
   Configuration configuration;
-  Service service{.name = "web", .vip = web.vip, .on_failure = on_failure};
+  Service service{.name = "web", .key = web, .on_failure = on_failure};
   service.backends.push_back({.endpoint = {*Address::parse("10.0.0.1"), 80}, .weight = 2});
   service.backends.push_back({.endpoint = {*Address::parse("10.0.0.2"), 80}, .weight = 1});
   configuration.services.push_back(service);

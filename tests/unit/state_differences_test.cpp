@@ -16,7 +16,7 @@ Endpoint at(const char* address) { return {*Address::parse(address), 80}; }
 Configuration configuration() {
   Configuration configuration;
   configuration.interfaces = {"eth0"};
-  Service service{.name = "web", .vip = at("192.0.2.1")};
+  Service service{.name = "web", .key = {at("192.0.2.1")}};
   service.backends = {{.endpoint = at("10.0.0.1")}, {.endpoint = at("10.0.0.2")}};
   configuration.services = {service};
   return configuration;
@@ -80,8 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
             "service web (tcp 192.0.2.1:80) removed with its connections"},
         Row{"service_added",
             [](Configuration& c) {
-              c.services.push_back(
-                  {.name = "dns", .vip = at("192.0.2.1"), .protocol = Protocol::udp});
+              c.services.push_back({.name = "dns", .key = {at("192.0.2.1"), Protocol::udp}});
             },
             "service dns (udp 192.0.2.1:80, 0 backends) added"}),
     [](const auto& row) { return row.param.name; });
