@@ -13,7 +13,7 @@ static __always_inline __u32 at_least_0(__u32 count)
 	return (__s32)count > 0 ? count : 0;
 }
 
-/* IPVS counts what may still send as active, also a bare SYN; and UDP as inactive. */
+/* IPVS counts what may still send as active, also a bare SYN; UDP and an INIT as inactive. */
 static __always_inline __u32 active_of(const struct connections *open)
 {
 	return at_least_0(READ_ONCE(open->active)) + at_least_0(READ_ONCE(open->pending_active));
@@ -64,10 +64,10 @@ static __always_inline void add_to(struct connections *open, enum flow_state sta
 
 static __always_inline void add_to_pending(struct connections *open, __u32 protocol, __s32 change)
 {
-	if (protocol == IPPROTO_UDP)
-		__sync_fetch_and_add(&open->pending_inactive, change);
-	else
+	if (protocol == IPPROTO_TCP)
 		__sync_fetch_and_add(&open->pending_active, change);
+	else
+		__sync_fetch_and_add(&open->pending_inactive, change);
 }
 
 /* A flow is confirmed; `left`: what that changes in pending. */

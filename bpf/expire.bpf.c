@@ -58,7 +58,7 @@ static __always_inline bool has_ended(const struct flow_key *key, const struct f
 /* How long a reply without a flow stays: that of one packet is one. */
 static __always_inline enum flow_state lingering(const struct flow_key *reply)
 {
-	return reply->protocol == IPPROTO_TCP ? FLOW_CLOSED : FLOW_UDP;
+	return reply->protocol == IPPROTO_UDP ? FLOW_UDP : FLOW_CLOSED;
 }
 
 /* May a record that is not a flow's own, of the way back or a template, be deleted? */
@@ -143,10 +143,10 @@ static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 		hold_template(&copy, id, context->now);
 	if (!recounted)
 		return 0;
-	if (copy.protocol == IPPROTO_UDP)
-		recounted->seen.inactive++;
-	else
+	if (copy.protocol == IPPROTO_TCP)
 		recounted->seen.active++;
+	else
+		recounted->seen.inactive++;
 	return 0;
 }
 

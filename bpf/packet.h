@@ -38,7 +38,7 @@
 struct packet {
 	struct ethhdr *eth;
 	void *network;	 /* struct iphdr or struct ipv6hdr, as is_v4 says */
-	void *transport; /* struct tcphdr or struct udphdr, as flow.protocol says */
+	void *transport; /* struct tcphdr, udphdr or sctp_header, as flow.protocol says */
 	void *end;
 
 	struct flow_key flow;	     /* as a client's packet: source is the client */
@@ -50,9 +50,9 @@ struct packet {
 	__u16 length;		     /* IP packet, bytes, headers included */
 	__u16 network_offset;	     /* from eth, bytes */
 	bool is_v4;
-	bool opens;		/* a flow: TCP's SYN; of UDP, every packet */
-	bool closes;		/* FIN */
-	bool resets;		/* RST */
+	bool opens;		/* a flow: TCP's SYN, SCTP's INIT; of UDP, every packet */
+	bool closes;		/* FIN; SHUTDOWN */
+	bool resets;		/* RST; ABORT, and what ends a SHUTDOWN */
 	enum xdp_action action; /* of a forwarded packet */
 };
 
@@ -64,6 +64,11 @@ static __always_inline bool is_tcp(const struct packet *pkt)
 static __always_inline bool is_udp(const struct packet *pkt)
 {
 	return pkt->flow.protocol == IPPROTO_UDP;
+}
+
+static __always_inline bool is_sctp(const struct packet *pkt)
+{
+	return pkt->flow.protocol == IPPROTO_SCTP;
 }
 
 /*

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bpf/packet.h"
+#include "bpf/sctp.h"
 
 #define MAX_VLAN_TAGS 2
 #define MAX_IPV6_EXTENSIONS 6
@@ -142,6 +143,22 @@ static __always_inline enum verdict parse_ipv6(struct xdp_md *ctx, struct packet
 	return NEXT;
 }
 
+/* What the first chunk says is what is told apart. */
+static __always_inline enum verdict parse_sctp(struct packet *pkt)
+{
+	struct sctp_header *sctp = pkt->transport;
+	struct sctp_chunk *chunk = (void *)(sctp + 1);
+
+	if ((void *)(chunk + 1) > pkt->end)
+		return PASS_MALFORMED;
+	if (pkt->length < pkt->transport_offset + sizeof(*sctp) + sizeof(*chunk))
+		return PASS_MALFORMED;
+	pkt->opens = chunk->type == SCTP_INIT;
+	pkt->closes = chunk->type == SCTP_SHUTDOWN || chunk->type == SCTP_SHUTDOWN_ACK;
+	pkt->resets = chunk->type == SCTP_ABORT || chunk->type == SCTP_SHUTDOWN_COMPLETE;
+	return NEXT;
+}
+
 static __always_inline enum verdict parse_transport(struct packet *pkt)
 {
 	struct tcphdr *tcp = pkt->transport;
@@ -161,10 +178,12 @@ static __always_inline enum verdict parse_transport(struct packet *pkt)
 		if (pkt->length < pkt->transport_offset + sizeof(*udp))
 			return PASS_MALFORMED;
 		pkt->opens = true;
+	} else if (is_sctp(pkt)) {
+		TRY(parse_sctp(pkt));
 	} else {
 		return PASS_NOT_TRANSPORT;
 	}
-	/* TCP and UDP begin alike. */
+	/* All of them begin alike. */
 	pkt->flow.client_port = bpf_ntohs(udp->source);
 	pkt->flow.server_port = bpf_ntohs(udp->dest);
 	return NEXT;

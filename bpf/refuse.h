@@ -7,6 +7,7 @@
 
 #include "bpf/maps.h"
 #include "bpf/rewrite.h"
+#include "bpf/sctp.h"
 
 /* RFC 792 and RFC 4443 want the start of what is refused: its headers and 8 bytes of transport. */
 #define QUOTED_TRANSPORT 8
@@ -180,6 +181,57 @@ static __always_inline enum verdict turn_to_reset(struct xdp_md *ctx, struct pac
 	return REFUSE_NO_FLOW;
 }
 
+/* All that an answer in SCTP has. */
+struct sctp_answer {
+	struct sctp_header sctp;
+	struct sctp_chunk chunk;
+};
+
+/*
+ * RFC 9260, 8.4: what comes out of the blue is answered with an ABORT, and the SHUTDOWN ACK of a
+ * peer that waits for the end with that. The tag is the one that came.
+ */
+static __always_inline void make_abort(const struct sctp_answer *came, struct sctp_answer *answer)
+{
+	const __u64 *words = (const __u64 *)answer;
+
+	answer->sctp.source = came->sctp.dest;
+	answer->sctp.dest = came->sctp.source;
+	answer->sctp.tag = came->sctp.tag;
+	answer->chunk.type = SCTP_ABORT;
+	if (came->chunk.type == SCTP_SHUTDOWN_ACK)
+		answer->chunk.type = SCTP_SHUTDOWN_COMPLETE;
+	answer->chunk.flags = SCTP_TAG_REFLECTED;
+	answer->chunk.length = bpf_htons(sizeof(answer->chunk));
+	answer->sctp.checksum = little_endian(crc32c_of_words(words[0], words[1]));
+}
+
+static __always_inline enum verdict turn_to_abort(struct xdp_md *ctx, struct packet *pkt)
+{
+	struct sctp_answer *sctp, answer __attribute__((aligned(8))) = {};
+
+	if (pkt->resets)
+		return DROP_NO_FLOW;
+	if (!place(ctx, pkt))
+		return DROP_NO_ROOM;
+	sctp = pkt->transport;
+	if ((void *)(sctp + 1) > pkt->end)
+		return DROP_BAD_LENGTH;
+	if (!may_answer(pkt->now))
+		return DROP_REFUSAL_LIMIT;
+	make_abort(sctp, &answer);
+
+	if (!cut(ctx, pkt->network_offset + ip_header_size(pkt) + sizeof(answer)) ||
+	    !place(ctx, pkt) || !write_ip(pkt, IPPROTO_SCTP, sizeof(answer)))
+		return DROP_NO_ROOM;
+	sctp = pkt->network + ip_header_size(pkt);
+	if ((void *)(sctp + 1) > pkt->end)
+		return DROP_NO_ROOM;
+	turn_around(pkt->eth);
+	*sctp = answer;
+	return REFUSE_NO_FLOW;
+}
+
 /* After the head has grown by `grow`: Ethernet and VLAN tags move to the new start. */
 static __always_inline bool move_link_header(struct packet *pkt, __u32 grow)
 {
@@ -257,8 +309,9 @@ __attribute__((noinline)) int turn_into_answer(struct xdp_md *ctx, const struct 
 	if (!pkt)
 		return DROP_NO_ROOM;
 	refused = *pkt;
-	return why == REFUSE_NO_FLOW ? turn_to_reset(ctx, &refused)
-				     : turn_to_unreachable(ctx, &refused, why);
+	if (why != REFUSE_NO_FLOW)
+		return turn_to_unreachable(ctx, &refused, why);
+	return is_tcp(&refused) ? turn_to_reset(ctx, &refused) : turn_to_abort(ctx, &refused);
 }
 
 static __always_inline enum verdict refuse(struct xdp_md *ctx, const struct packet *pkt,

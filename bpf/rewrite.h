@@ -7,6 +7,7 @@
 #pragma once
 
 #include "bpf/packet.h"
+#include "bpf/sctp.h"
 
 /* The ones' complement difference of a change, unfolded: new + ~old, word by word. */
 static __always_inline __u64 csum_diff(__be32 old, __be32 new)
@@ -104,6 +105,19 @@ static __always_inline void write_macs(struct ethhdr *eth, union next_hop to, un
 	*(__u16 *)(eth->h_source + 4) = *(__u16 *)(from.hop.mac + 4);
 }
 
+/* `ports`: both of them, as they were. */
+static __always_inline void rewrite_sctp_checksum(struct packet *pkt, __be32 ports)
+{
+	struct sctp_header *sctp = pkt->transport;
+	__u32 length = pkt->length - pkt->transport_offset, change;
+
+	if ((void *)(sctp + 1) > pkt->end)
+		return;
+	change = ports ^ *(__be32 *)sctp;
+	if (change)
+		sctp->checksum ^= little_endian(crc32c_shift(little_endian(change), length));
+}
+
 /* The transport checksum: `diff` is the change in pseudo header and ports. */
 static __always_inline void rewrite_transport_checksum(struct packet *pkt, __u64 diff)
 {
@@ -134,12 +148,17 @@ static __always_inline void rewrite_endpoint(struct packet *pkt, bool source,
 	struct udphdr *udp = pkt->transport;
 	__be16 *where = source ? &udp->source : &udp->dest;
 	__u64 port_diff;
+	__be32 ports;
 
 	if ((void *)(udp + 1) > pkt->end)
 		return;
+	ports = *(__be32 *)udp;
 	port_diff = csum_diff(*where, bpf_htons(port));
 	*where = bpf_htons(port);
-	rewrite_transport_checksum(pkt, diff + port_diff);
+	if (is_sctp(pkt))
+		rewrite_sctp_checksum(pkt, ports);
+	else
+		rewrite_transport_checksum(pkt, diff + port_diff);
 	if (!pkt->is_v4) {
 		if ((void *)(ip6 + 1) <= pkt->end)
 			__builtin_memcpy(source ? &ip6->saddr : &ip6->daddr, address,

@@ -235,8 +235,8 @@ TYPE_SIZE(struct backend, 112);
 struct connections {
 	__u32 active;
 	__u32 inactive;
-	__u32 pending_active;	/* openings of TCP and SCTP */
-	__u32 pending_inactive; /* of UDP */
+	__u32 pending_active;	/* openings of TCP */
+	__u32 pending_inactive; /* of UDP and SCTP */
 	__u32 full;		/* 1: max_connections was reached, and they are not few enough */
 	__u32 pad;
 };
@@ -335,7 +335,7 @@ TYPE_SIZE(struct settings, 56 + 16 * MAX_INTERFACES);
 	X(PASS_NOT_IP,            PASS,    "neither IPv4 nor IPv6")                                \
 	X(PASS_MALFORMED,         PASS,    "cut short or inconsistent, before it could be ours")   \
 	X(PASS_FRAGMENT,          PASS,    "a fragment")                                           \
-	X(PASS_NOT_TRANSPORT,     PASS,    "neither TCP nor UDP")                                  \
+	X(PASS_NOT_TRANSPORT,     PASS,    "neither TCP, UDP nor SCTP")                                  \
 	X(PASS_NO_SERVICE,        PASS,    "no service has this address and port")                 \
 	X(PASS_REPLY_NO_FLOW,     PASS,    "from a NAT backend, but of no flow of ours")           \
 	X(FORWARD_DR,             FORWARD, "sent to a backend by direct routing")                  \
@@ -344,11 +344,11 @@ TYPE_SIZE(struct settings, 56 + 16 * MAX_INTERFACES);
 	X(FORWARD_LOCAL,          FORWARD, "given to the director's own stack")                    \
 	X(REFUSE_NO_BACKEND,      REFUSE,  "no backend can serve: ICMP port unreachable")          \
 	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip with this client")  \
-	X(REFUSE_NO_FLOW,         REFUSE,  "TCP of no known flow and no SYN: reset")               \
+	X(REFUSE_NO_FLOW,         REFUSE,  "of no known flow, and opens none: RST or ABORT")               \
 	X(DROP_NO_FLOW,           DROP,    "a reset of no known flow")                             \
 	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header")                    \
 	X(DROP_BAD_FLAGS,         DROP,    "TCP flags that contradict each other")                 \
-	X(DROP_BAD_LENGTH,        DROP,    "TCP or UDP header longer than its packet")             \
+	X(DROP_BAD_LENGTH,        DROP,    "a header or chunk longer than its packet")             \
 	X(DROP_TTL,               DROP,    "TTL or hop limit is used up")                          \
 	X(DROP_NO_NEIGHBOUR,      DROP,    "the backend's MAC address is not known")               \
 	X(DROP_FLOW_BUSY,         DROP,    "the flow's record is being replaced")                  \

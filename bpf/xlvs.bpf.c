@@ -27,24 +27,38 @@
 #include "bpf/refuse.h"
 #include "bpf/reply.h"
 #include "bpf/schedule.h"
+#include "bpf/sctp.h"
 #include "bpf/service.h"
 #include "bpf/way_back.h"
 
 /* How many backends are asked for one that has this client port free. */
 #define SCHEDULE_ATTEMPTS 4
 
+static __always_inline bool is_within(__u32 size, __u32 least, __u32 most)
+{
+	return size >= least && size <= most;
+}
+
 /* The packet is sent to a service; is it fit to be served? */
 static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *pkt)
 {
 	const struct tcphdr *tcp = pkt->transport;
 	const struct udphdr *udp = pkt->transport;
+	const struct sctp_chunk *chunk = pkt->transport + sizeof(struct sctp_header);
 	__u32 length = pkt->length - pkt->transport_offset;
 
 	if (!is_header_intact(ctx, pkt))
 		return DROP_BAD_CHECKSUM;
-	if (!is_tcp(pkt)) {
-		if ((void *)(udp + 1) > pkt->end || bpf_ntohs(udp->len) > length ||
-		    bpf_ntohs(udp->len) < sizeof(*udp))
+	if (is_udp(pkt)) {
+		if ((void *)(udp + 1) > pkt->end ||
+		    !is_within(bpf_ntohs(udp->len), sizeof(*udp), length))
+			return DROP_BAD_LENGTH;
+		return NEXT;
+	}
+	if (is_sctp(pkt)) {
+		if ((void *)(chunk + 1) > pkt->end ||
+		    !is_within(bpf_ntohs(chunk->length), sizeof(*chunk),
+			       length - sizeof(struct sctp_header)))
 			return DROP_BAD_LENGTH;
 		return NEXT;
 	}

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 namespace xlvs::test {
 namespace {
@@ -117,6 +118,8 @@ class Inspector {
         return tcp();
       case 17:
         return udp();
+      case 132:
+        return sctp();
       case 1:
         return icmp();
       case 58:
@@ -146,6 +149,18 @@ class Inspector {
       return;
     }
     checksum("UDP checksum is wrong");
+  }
+
+  void sctp() {
+    if (rest_.size() < 16) return bad_length("packet ends in the SCTP header or its first chunk");
+    const size_t chunk = word_at(rest_, 14);
+    if (chunk < 4) return bad_length("SCTP chunk shorter than its header");
+    if (chunk > rest_.size() - 12) return bad_length("SCTP chunk exceeds the packet");
+    std::vector<uint8_t> bytes(rest_.begin(), rest_.end());
+    std::fill_n(bytes.begin() + 8, 4, uint8_t{0});
+    const uint32_t stated = uint32_t(word_at(rest_, 8)) << 16 | word_at(rest_, 10);
+    findings_.residue = crc32c(bytes) ^ stated;
+    if (findings_.residue != 0) note("SCTP checksum is wrong");
   }
 
   void icmp() {
@@ -188,6 +203,25 @@ uint16_t ones_sum(View bytes, uint16_t start) {
   if (bytes.size() % 2 != 0) sum += uint64_t(bytes.back()) << 8;
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<uint16_t>(sum);
+}
+
+// Bit by bit, as the polynomial is written: highest power first.
+uint32_t crc32c(View bytes) {
+  constexpr uint32_t polynomial = 0x1edc6f41;
+  uint32_t remainder = 0xffffffff;
+  for (const uint8_t byte : bytes) {
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      const bool high = (remainder >> 31 ^ (byte >> bit & 1U)) != 0;
+      remainder = remainder << 1 ^ (high ? polynomial : 0);
+    }
+  }
+  // Each byte goes out with its bits the other way round.
+  uint32_t check = 0;
+  for (unsigned bit = 0; bit < 32; ++bit) {
+    const uint32_t from = ~remainder >> (31 - bit) & 1U;
+    check |= from << ((3 - bit / 8) * 8 + bit % 8);
+  }
+  return check;
 }
 
 uint16_t pseudo_sum(const Address& source, const Address& destination, uint8_t protocol,

@@ -20,14 +20,18 @@ uint16_t ones_sum(std::span<const uint8_t> bytes, uint16_t start = 0);
 uint16_t pseudo_sum(const Address& source, const Address& destination, uint8_t protocol,
                     uint32_t length);
 
+// SCTP's checksum (RFC 9260, appendix A) as its four bytes are read in network order.
+uint32_t crc32c(std::span<const uint8_t> bytes);
+
 // What a frame's lengths and checksums say, as far as they can be followed.
 struct Findings {
   std::optional<std::string> problem{};  // the first that is wrong, in words
   bool lengths_good = true;              // every header lies within what holds it
   bool ip_checksum_good = true;
-  // Complement of the sum over the transport's header, payload and pseudo header: 0 where the
-  // checksum is right. Nothing where there is no transport, no checksum (UDP) or a fragment.
-  std::optional<uint16_t> residue{};
+  // Complement of the sum over the transport's header, payload and pseudo header; of SCTP, what its
+  // checksum is off by: 0 where it is right. Nothing where there is no transport, no checksum (UDP)
+  // or a fragment.
+  std::optional<uint32_t> residue{};
   uint8_t transport = 0;  // protocol number of what the last header is followed by
   bool is_ip = false;
 };

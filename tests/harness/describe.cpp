@@ -62,6 +62,10 @@ std::string describe_transport(uint8_t protocol, View rest) {
     return fmt::format("UDP {} length {} check {:04x}", ports(), number_at(rest, 4, 2),
                        number_at(rest, 6, 2));
   }
+  if (protocol == 132 && rest.size() >= 16) {
+    return fmt::format("SCTP {} tag {:08x} chunk {} length {}", ports(), number_at(rest, 4, 4),
+                       rest[12], number_at(rest, 14, 2));
+  }
   if ((protocol == 1 || protocol == 58) && rest.size() >= 8) {
     return fmt::format("{} type {} code {}, {} bytes", protocol == 1 ? "ICMP" : "ICMPv6", rest[0],
                        rest[1], rest.size() - 8);

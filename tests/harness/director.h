@@ -15,6 +15,7 @@ namespace xlvs::test {
 
 constexpr uint8_t tcp = 6;
 constexpr uint8_t udp = 17;
+constexpr uint8_t sctp = 132;
 
 // Timeouts in jiffies: far longer than any test takes, so that only age() makes a flow idle.
 constexpr uint32_t syn_timeout = 600'000;

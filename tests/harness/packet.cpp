@@ -50,7 +50,7 @@ uint16_t ethertype_of(const Layer* layer) {
 
 // IANA's protocol numbers in Layer's order; 253 is for experiments (RFC 3692).
 constexpr std::array<uint8_t, std::variant_size_v<Layer>> protocols = {
-    253, 253, 4, 41, 0, 60, 43, 44, 51, 6, 17, 1, 58, 253, 253};
+    253, 253, 4, 41, 0, 60, 43, 44, 51, 6, 17, 132, 1, 58, 253, 253};
 
 uint8_t protocol_of(const Layer* layer) {
   return layer == nullptr ? uint8_t(59) : protocols.at(layer->index());  // 59: no next header
@@ -202,6 +202,21 @@ class Builder {
     put16(out_, 0);
     const uint16_t check = transport_check(17);
     set16(out_, 6, header.check.value_or(check == 0 ? uint16_t(0xffff) : check));
+  }
+
+  void write(const SCTP& header) {
+    put16(out_, header.sport);
+    put16(out_, header.dport);
+    put32(out_, header.tag);
+    put32(out_, 0);
+    put8(out_, header.chunk);
+    put8(out_, header.flags);
+    put16(out_, header.length.value_or(uint16_t(4 + tail_.size())));
+    Bytes whole = out_;
+    put(whole, tail_);
+    const uint32_t check = header.check.value_or(crc32c(whole));
+    set16(out_, 8, static_cast<uint16_t>(check >> 16));
+    set16(out_, 10, static_cast<uint16_t>(check));
   }
 
   void write(const ICMP& header) {

@@ -144,6 +144,17 @@ struct UDP {
   std::optional<uint16_t> check{};  // 0: none (RFC 768)
 };
 
+// With one chunk; what follows is its content, and behind that further chunks (RFC 9260, 3.2).
+struct SCTP {
+  uint16_t sport = client_port;
+  uint16_t dport = 80;
+  uint32_t tag = 0;
+  uint8_t chunk = 1;  // INIT
+  uint8_t flags = 0;
+  std::optional<uint16_t> length{};  // of the chunk
+  std::optional<uint32_t> check{};   // as it is read in network order
+};
+
 // The rest of the header is four bytes that each type uses in its own way.
 struct ICMP {
   uint8_t type = 8;
@@ -172,8 +183,9 @@ struct Padding {
   Bytes bytes{};
 };
 
-using Layer = std::variant<Ethernet, Vlan, IPv4, IPv6, HopByHop, DestinationOptions, Routing,
-                           Fragment, Authentication, TCP, UDP, ICMP, ICMPv6, Payload, Padding>;
+using Layer =
+    std::variant<Ethernet, Vlan, IPv4, IPv6, HopByHop, DestinationOptions, Routing, Fragment,
+                 Authentication, TCP, UDP, SCTP, ICMP, ICMPv6, Payload, Padding>;
 
 struct Packet {
   std::vector<Layer> layers{};

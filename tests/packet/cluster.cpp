@@ -18,7 +18,7 @@ Address backend_of(Family family, uint8_t number) {
 
 Cluster::Cluster(const Sizes& sizes) : director(sizes) {
   for (const Family family : families) {
-    for (const uint8_t protocol : {tcp, udp}) add(family, protocol);
+    for (const uint8_t protocol : {tcp, udp, sctp}) add(family, protocol);
   }
 }
 

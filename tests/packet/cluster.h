@@ -10,7 +10,7 @@
 #include "tests/harness/packet.h"
 
 // The cluster that the rows speak to: a vip of each family, and behind each of its ports one way of
-// being served, for TCP and UDP alike.
+// being served, for TCP, UDP and SCTP alike.
 namespace xlvs::test {
 
 enum class Family : uint8_t { v4, v6 };

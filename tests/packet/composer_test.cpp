@@ -46,6 +46,12 @@ TEST(Composer, UdpChecksumOfZeroIsSentAsOnes) {
   FAIL() << "no payload gave 0xffff";
 }
 
+// The check value of CRC-32C, e3069283, in the order that SCTP sends it in.
+TEST(Checksum, Crc32cIsTheKnownOne) {
+  const std::string_view digits = "123456789";
+  EXPECT_EQ(crc32c(Bytes(digits.begin(), digits.end())), 0x839206e3);
+}
+
 TEST(Describe, NamesWhatAPersonLooksFor) {
   const Bytes frame =
       (Ethernet{} / Vlan{.id = 10} / IPv4{.ttl = 63} / TCP{.syn = true, .ack = true}).build();

@@ -55,6 +55,7 @@ class Flows : public testing::TestWithParam<Family> {
 
   Outcome send(const TCP& header) { return director.run(wire.to_vip() / header); }
   Outcome send(const UDP& header) { return director.run(wire.to_vip() / header); }
+  Outcome send(const SCTP& header) { return director.run(wire.to_vip() / header); }
   // Opens and confirms a flow.
   void establish(uint16_t port, uint16_t from = client_port) {
     send(TCP{.sport = from, .dport = port, .syn = true});
@@ -124,6 +125,36 @@ TEST_P(Flows, NatRecordsBothDirections) {
   EXPECT_FALSE(director.pending(key(nat_port)));
   EXPECT_FALSE(director.pending(reply_key()));
   EXPECT_EQ(director.open(id(nat_port)), one_active);
+}
+
+// Chunks as a client sends them: INIT 1, COOKIE ECHO 10, SHUTDOWN 7, its end 14; ABORT 6.
+TEST_P(Flows, SctpOpensWithInitAndIsConfirmedByWhatFollows) {
+  send(SCTP{.dport = dr_port, .chunk = 1});
+  send(SCTP{.dport = dr_port, .chunk = 1});
+  EXPECT_EQ(state_of(director.pending(key(dr_port, sctp))), FLOW_SYN);
+  // IPVS counts an association as active once it is established.
+  EXPECT_EQ(director.open(id(dr_port, sctp)), (connections{.pending_inactive = 1}));
+
+  send(SCTP{.dport = dr_port, .chunk = 10});
+  EXPECT_EQ(state_of(director.confirmed(key(dr_port, sctp))), FLOW_ESTABLISHED);
+  EXPECT_EQ(director.open(id(dr_port, sctp)), one_active);
+}
+
+TEST_P(Flows, SctpEndsWithShutdownAndAbort) {
+  send(SCTP{.dport = dr_port, .chunk = 1});
+  send(SCTP{.dport = dr_port, .chunk = 10});
+  send(SCTP{.dport = dr_port, .chunk = 7});
+  EXPECT_EQ(state_of(director.confirmed(key(dr_port, sctp))), FLOW_FIN);
+  EXPECT_EQ(director.open(id(dr_port, sctp)), one_inactive);
+  send(SCTP{.dport = dr_port, .chunk = 14});
+  EXPECT_EQ(state_of(director.confirmed(key(dr_port, sctp))), FLOW_CLOSED);
+  // An INIT is then a new association's.
+  send(SCTP{.dport = dr_port, .chunk = 1});
+  EXPECT_EQ(state_of(director.pending(key(dr_port, sctp))), FLOW_SYN);
+  EXPECT_FALSE(director.confirmed(key(dr_port, sctp)));
+  send(SCTP{.dport = dr_port, .chunk = 10});
+  send(SCTP{.dport = dr_port, .chunk = 6});
+  EXPECT_EQ(state_of(director.confirmed(key(dr_port, sctp))), FLOW_CLOSED);
 }
 
 TEST_P(Flows, SecondUdpPacketConfirms) {

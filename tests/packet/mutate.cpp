@@ -102,6 +102,14 @@ Packet Mutator::transport(bool reply) {
     if (one_in(20)) header.check = any<uint16_t>();
     return header / payload;
   }
+  if (one_in(5)) {
+    SCTP header{
+        .sport = reply ? replier : from, .dport = reply ? from : to, .tag = any<uint32_t>()};
+    header.chunk = static_cast<uint8_t>(one_in(3) ? 1 : pick(16));
+    if (one_in(20)) header.length = any<uint16_t>();
+    if (one_in(20)) header.check = any<uint32_t>();
+    return header / payload;
+  }
   TCP header{.sport = reply ? replier : from, .dport = reply ? from : to};
   header.seq = any<uint32_t>();
   header.ack_seq = any<uint32_t>();

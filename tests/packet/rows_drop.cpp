@@ -40,6 +40,20 @@ void add_udp(std::vector<Row>& rows, const Wire& wire) {
   }
 }
 
+void add_sctp(std::vector<Row>& rows, const Wire& wire) {
+  for (const uint8_t chunk : {uint8_t(6), uint8_t(14)}) {
+    rows.push_back({.name = wire.text() + " sctp of no flow, chunk " + std::to_string(chunk),
+                    .in = wire.to_vip() / SCTP{.dport = dr_port, .chunk = chunk},
+                    .verdict = DROP_NO_FLOW});
+  }
+  for (const uint16_t length : std::array<uint16_t, 4>{0, 3, 10, 0xffff}) {
+    rows.push_back({.name = wire.text() + " sctp chunk length " + std::to_string(length) + " of 9",
+                    .in = wire.to_vip() / SCTP{.dport = dr_port, .length = length} /
+                          Payload("hello") / Padding{Bytes(20, 0xee)},
+                    .verdict = DROP_BAD_LENGTH});
+  }
+}
+
 void add_end_of_way(std::vector<Row>& rows, const Wire& wire) {
   for (const uint8_t ttl : {uint8_t(1), uint8_t(0)}) {
     const std::string name = wire.text() + " TTL " + std::to_string(ttl) + ": ";
@@ -77,6 +91,10 @@ void add_unable(std::vector<Row>& rows, const Wire& wire) {
                   .in = wire.to_vip() / TCP{.dport = dr_port, .ack = true},
                   .verdict = DROP_REFUSAL_LIMIT,
                   .prepare = no_answers});
+  rows.push_back({.name = name + "no abort beyond the limit",
+                  .in = wire.to_vip() / SCTP{.dport = dr_port, .chunk = 0},
+                  .verdict = DROP_REFUSAL_LIMIT,
+                  .prepare = no_answers});
   // As if another CPU had just put its record there: it names a backend that cannot be found.
   const flow_key key =
       key_of({client_of(wire.family), client_port}, {vip_of(wire.family), dr_port});
@@ -101,6 +119,7 @@ std::vector<Row> drop_rows() {
   for_each_wire([&](const Wire& wire) {
     add_tcp(rows, wire);
     add_udp(rows, wire);
+    add_sctp(rows, wire);
     add_end_of_way(rows, wire);
     add_unable(rows, wire);
   });

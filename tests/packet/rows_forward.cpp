@@ -7,9 +7,15 @@ namespace {
 
 TCP syn_to(uint16_t port) { return {.dport = port, .syn = true, .options = {2, 4, 5, 180}}; }
 
+SCTP init_to(uint16_t port) { return {.dport = port, .chunk = 1}; }
+
 void add_dr(std::vector<Row>& rows, const Wire& wire) {
   const std::string name = wire.text() + " dr: ";
   const Payload query("query");
+  rows.push_back({.name = name + "INIT",
+                  .in = wire.to_vip() / init_to(dr_port) / query,
+                  .verdict = FORWARD_DR,
+                  .out = wire.to_backend() / init_to(dr_port) / query});
   rows.push_back({.name = name + "SYN",
                   .in = wire.to_vip() / syn_to(dr_port),
                   .verdict = FORWARD_DR,
@@ -48,6 +54,20 @@ void add_nat(std::vector<Row>& rows, const Wire& wire) {
                   .out = wire.to_nat_backend(nat_far_backend, second_director_mac) /
                          syn_to(nat_far_backend_port),
                   .redirected = true});
+  // Its checksum is over the whole packet, whatever its length.
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{3}, size_t{20}, size_t{1400}}) {
+    const Payload data(Bytes(size, 0x5a));
+    rows.push_back({.name = name + "INIT with " + std::to_string(size) + " bytes",
+                    .in = wire.to_vip() / init_to(nat_port) / data,
+                    .verdict = FORWARD_NAT,
+                    .out = wire.to_nat_backend() / init_to(nat_backend_port) / data});
+  }
+  rows.push_back({.name = name + "COOKIE ECHO after an INIT",
+                  .before = {wire.to_vip() / init_to(nat_port)},
+                  .in = wire.to_vip() / SCTP{.dport = nat_port, .tag = 9, .chunk = 10} / query,
+                  .verdict = FORWARD_NAT,
+                  .out = wire.to_nat_backend() /
+                         SCTP{.dport = nat_backend_port, .tag = 9, .chunk = 10} / query});
   const TCP ack{.seq = 1001, .ack_seq = 77, .psh = true, .ack = true};
   TCP in = ack;
   in.dport = nat_port;
@@ -84,6 +104,13 @@ void add_reply(std::vector<Row>& rows, const Wire& wire) {
        .in = wire.from_nat_backend() / UDP{.sport = nat_backend_port, .dport = client_port} / page,
        .verdict = FORWARD_REPLY,
        .out = wire.to_client() / UDP{.sport = nat_port, .dport = client_port} / page});
+  rows.push_back(
+      {.name = name + "INIT ACK",
+       .before = {wire.to_vip() / init_to(nat_port)},
+       .in = wire.from_nat_backend() /
+             SCTP{.sport = nat_backend_port, .dport = client_port, .chunk = 2} / page,
+       .verdict = FORWARD_REPLY,
+       .out = wire.to_client() / SCTP{.sport = nat_port, .dport = client_port, .chunk = 2} / page});
   // The client came by interface 1; what comes in now comes by interface 2.
   const auto by_interface_2 = [](Cluster& cluster) {
     settings& live = cluster.director.live();
@@ -105,6 +132,8 @@ void add_local(std::vector<Row>& rows, const Wire& wire) {
   const std::string name = wire.text() + " local: ";
   rows.push_back(
       {.name = name + "SYN", .in = wire.to_vip() / syn_to(local_port), .verdict = FORWARD_LOCAL});
+  rows.push_back(
+      {.name = name + "INIT", .in = wire.to_vip() / init_to(local_port), .verdict = FORWARD_LOCAL});
   rows.push_back({.name = name + "UDP",
                   .in = wire.to_vip() / UDP{.dport = local_port} / Payload("query"),
                   .verdict = FORWARD_LOCAL});

@@ -78,8 +78,8 @@ void add_other_kinds(std::vector<Row>& rows) {
       {.name = "v6 neighbour solicitation",
        .in = v6.to_vip(255) / ICMPv6{.type = 135},
        .verdict = PASS_NOT_TRANSPORT},
-      {.name = "v4 sctp",
-       .in = Ethernet{} / IPv4{.protocol = 132} / Payload(Bytes(40, 1)),
+      {.name = "v4 dccp",
+       .in = Ethernet{} / IPv4{.protocol = 33} / Payload(Bytes(40, 1)),
        .verdict = PASS_NOT_TRANSPORT},
       {.name = "v4 ipip", .in = v4.to_vip() / IPv4{} / syn, .verdict = PASS_NOT_TRANSPORT},
       {.name = "v6 no next header", .in = Packet(v6.to_vip()), .verdict = PASS_NOT_TRANSPORT},
@@ -131,6 +131,9 @@ void add_malformed(std::vector<Row>& rows) {
   add("tag cut short", Ethernet{} / Vlan{} / IPv4{} / syn, 17);
   add("inner tag cut short", Ethernet{} / Vlan{.tpid = 0x88a8} / Vlan{} / IPv4{} / syn, 21);
   add("v4 without a header", whole4, 14);
+  add("v4 sctp header cut short", v4.to_vip() / SCTP{.dport = dr_port}, 14 + 20 + 11);
+  add("v6 sctp chunk cut short", v6.to_vip() / SCTP{.dport = dr_port}, 14 + 40 + 15);
+  add("v4 sctp without a chunk", Ethernet{} / IPv4{.total_length = 32} / SCTP{.dport = dr_port});
   add("v4 header cut short", whole4, 14 + 19);
   add("v4 version", Ethernet{} / IPv4{.version = 5} / syn);
   add("v4 version 6", Ethernet{} / IPv4{.version = 6} / syn);

@@ -29,6 +29,7 @@ void add_unreachable(std::vector<Row>& rows, const Wire& wire) {
   const Packet to_vip = wire.to_vip();
   add("SYN, nobody serves", to_vip / TCP{.dport = nobody_port, .syn = true}, size);
   add("SYN, the only backend is gone", to_vip / TCP{.dport = gone_port, .syn = true}, size);
+  add("INIT, nobody serves", to_vip / SCTP{.dport = nobody_port, .tag = 77}, size);
   add("UDP, nobody serves", to_vip / UDP{.dport = nobody_port}, size);
   add("UDP of 1400 bytes", to_vip / UDP{.dport = nobody_port} / Payload(Bytes(1400, 1)), size);
   add("UDP, odd and padded",
@@ -82,6 +83,26 @@ void add_reply_taken(std::vector<Row>& rows, const Wire& wire) {
   };
   add("SYN", TCP{.dport = nat_port, .syn = true});
   add("UDP", UDP{.dport = nat_port});
+  add("INIT", SCTP{.dport = nat_port});
+}
+
+// RFC 9260, 8.4: the tag that came goes back, and says so.
+void add_abort(std::vector<Row>& rows, const Wire& wire) {
+  const auto add = [&](const std::string& name, uint8_t chunk, uint8_t answer,
+                       uint16_t port = dr_port) {
+    const SCTP in{.dport = port, .tag = 0xfedcba98, .chunk = chunk};
+    const SCTP out{
+        .sport = port, .dport = client_port, .tag = 0xfedcba98, .chunk = answer, .flags = 1};
+    rows.push_back({.name = wire.text() + " abort: " + name,
+                    .in = wire.to_vip() / in / Payload("data"),
+                    .verdict = REFUSE_NO_FLOW,
+                    .out = wire.answer() / out});
+  };
+  add("DATA", 0, 6);
+  add("COOKIE ECHO", 10, 6);
+  add("HEARTBEAT to nat", 4, 6, nat_port);
+  add("SHUTDOWN", 7, 6);
+  add("SHUTDOWN ACK is completed", 8, 14);
 }
 
 // RFC 9293, 3.10.7.1: with an ACK the reset takes its number, else it acknowledges what came.
@@ -150,6 +171,7 @@ std::vector<Row> refuse_rows() {
     add_unreachable(rows, wire);
     add_reply_taken(rows, wire);
     add_reset(rows, wire);
+    add_abort(rows, wire);
   });
   add_unreachable_for_long_headers(rows);
   add_reset_for_long_headers(rows);
