@@ -60,7 +60,7 @@ struct settings settings SEC(".data.settings");
 /* Nothing established is ever evicted: full means full. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144);
+	__uint(max_entries, 1048576);
 	__type(key, struct flow_key);
 	__type(value, struct flow);
 } flows SEC(".maps");

@@ -12,9 +12,9 @@ namespace xlvs::config {
 
 using Json = nlohmann::json;
 
-// Longer files are refused: room for tens of thousands of backends, and a bound for what a wrong
+// Longer files are refused: room for a million backends, and a bound for what a wrong
 // path (a log, a device) can cost.
-constexpr size_t max_text = size_t{4} << 20U;
+constexpr size_t max_text = size_t{64} << 20U;
 
 struct Place {
   size_t line = 1;

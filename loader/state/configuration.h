@@ -110,7 +110,7 @@ struct Timeouts {
 
 // Sizes of the kernel's tables, in entries; fixed when the data plane is loaded.
 struct Tables {
-  uint32_t flows = 262144;
+  uint32_t flows = 1048576;
   uint32_t pending = 65536;
   uint32_t services = 1024;  // and their further endpoints
   uint32_t backends = 4096;

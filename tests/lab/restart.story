@@ -70,7 +70,7 @@ tell() {
     check "other sizes are said: $table" \
       logged "warning: $table keeps its [0-9]+ entries instead of [0-9]+"
   done
-  equal "flows has the entries it had" "$(xlvs list | sed -n '1s/.*size=//p')" "262144)"
+  equal "flows has the entries it had" "$(xlvs list | sed -n '1s/.*size=//p')" "1048576)"
   equal "backends that it took for unknown" "$(logged_times 'unknown ->')" 0
   check "$dead is still down" state_is down "$dead"
   check "the running download goes on" grows "$work/second"

@@ -73,8 +73,9 @@ TEST(ConfigSyntaxHostile, TextIsOneErrorAndNoCrash) {
          return text;
        }(),
        1, 81, "nested deeper than 16 levels"},
-      {"10 MB of space", std::string(10U << 20U, ' '), 1, 1, "longer than 4 MiB"},
-      {"10 MB of string", R"({"a": ")" + std::string(10U << 20U, 'x') + "\"}", 1, 1, "longer than"},
+      {"65 MiB of space", std::string(65U << 20U, ' '), 1, 1, "longer than 64 MiB"},
+      {"10 MB of string", R"({"a": ")" + std::string(10U << 20U, 'x') + "\"}", 1, 7,
+       "at most 4096"},
       {"long string", "{\"a\":\n \"" + std::string(100000, '(') + "\"}", 2, 2, "at most 4096"},
       {"long key", "{\"" + std::string(100000, 'k') + "\": 1}", 1, 2, "at most 4096"},
       {"zero byte inside", "{\n \0}"s, 2, 2, "a zero byte"},
