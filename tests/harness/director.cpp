@@ -69,7 +69,7 @@ flow_key key_of(const Endpoint& from, const Endpoint& to, uint8_t protocol,
   return key;
 }
 
-Director::Director(const Sizes& sizes) : programs_((settle(), or_exit(Programs::load(sizes)))) {
+Director::Director(const Sizes& sizes) : programs_((settle(), or_exit(lend(sizes)))) {
   settings& now = live();
   now.timeouts[FLOW_SYN] = syn_timeout;
   now.timeouts[FLOW_ESTABLISHED] = established_timeout;
@@ -201,7 +201,7 @@ void Director::enter(const Endpoint& endpoint, uint8_t protocol, endpoint_kind k
                      uint64_t word) {
   const endpoint_key key = key_endpoint(endpoint, protocol, kind);
   const uint64_t hash = endpoint_hash(&key);
-  const uint64_t mask = programs_.sizes().buckets - 1;
+  const uint64_t mask = programs_->sizes().buckets - 1;
   for (const uint64_t choice : {hash & mask, hash >> 32 & mask}) {
     const auto number = static_cast<uint32_t>(choice);
     index_bucket bucket{};
@@ -220,10 +220,10 @@ void Director::enter(const Endpoint& endpoint, uint8_t protocol, endpoint_kind k
 }
 
 Outcome Director::run(const Bytes& frame, const Arrival& arrival) {
-  return or_exit(programs_.run(frame, arrival));
+  return or_exit(programs_->run(frame, arrival));
 }
 
-sweep Director::expire() { return or_exit(programs_.expire()); }
+sweep Director::expire() { return or_exit(programs_->expire()); }
 
 std::optional<flow> Director::confirmed(const flow_key& key) const {
   flow record{};
@@ -244,7 +244,7 @@ void Director::put_pending(const flow_key& key, const flow& record) {
 }
 
 void Director::evict_pending(const flow_key& key) {
-  if (bpf_map_delete_elem(programs_.map("pending"), &key) != 0) std::abort();
+  if (bpf_map_delete_elem(programs_->map("pending"), &key) != 0) std::abort();
 }
 
 void Director::age(const flow_key& key, uint32_t jiffies) {
@@ -267,7 +267,7 @@ std::vector<std::pair<flow_key, flow>> Director::records(const char* map) const 
   flow_key key{};
   const flow_key* previous = nullptr;
   flow_key next{};
-  while (bpf_map_get_next_key(programs_.map(map), previous, &next) == 0) {
+  while (bpf_map_get_next_key(programs_->map(map), previous, &next) == 0) {
     key = next;
     previous = &key;
     flow record{};
@@ -280,22 +280,22 @@ void Director::reset() {
   live() = initial_;
   for (const char* map : {"flows", "pending"}) {
     for (const auto& [key, record] : records(map)) {
-      bpf_map_delete_elem(programs_.map(map), &key);
+      bpf_map_delete_elem(programs_->map(map), &key);
     }
   }
   const connections none{};
-  for (uint32_t id = 0; id < programs_.sizes().backends; ++id) update("connections", &id, &none);
+  for (uint32_t id = 0; id < programs_->sizes().backends; ++id) update("connections", &id, &none);
 }
 
 void Director::update(const char* map, const void* key, const void* value, uint64_t flags) {
-  if (bpf_map_update_elem(programs_.map(map), key, value, flags) != 0) {
+  if (bpf_map_update_elem(programs_->map(map), key, value, flags) != 0) {
     (void)std::perror(map);
     std::exit(1);
   }
 }
 
 bool Director::look(const char* map, const void* key, void* value) const {
-  return bpf_map_lookup_elem(programs_.map(map), key, value) == 0;
+  return bpf_map_lookup_elem(programs_->map(map), key, value) == 0;
 }
 
 }  // namespace xlvs::test

@@ -9,7 +9,7 @@
 
 #include "bpf/types.h"
 #include "loader/base/address.h"
-#include "tests/harness/prog_run.h"
+#include "tests/harness/lent.h"
 
 namespace xlvs::test {
 
@@ -68,8 +68,8 @@ class Director {
   }
   sweep expire();
 
-  [[nodiscard]] settings& live() { return programs_.live_settings(); }
-  [[nodiscard]] Programs& programs() { return programs_; }
+  [[nodiscard]] settings& live() { return programs_->live_settings(); }
+  [[nodiscard]] Programs& programs() { return *programs_; }
 
   // Of the confirmed or the pending; nothing where there is no such record.
   [[nodiscard]] std::optional<flow> confirmed(const flow_key& key) const;
@@ -94,7 +94,7 @@ class Director {
   void update(const char* map, const void* key, const void* value, uint64_t flags = 0);
   [[nodiscard]] bool look(const char* map, const void* key, void* value) const;
 
-  Programs programs_;
+  Lent programs_;
   settings initial_{};
   uint32_t backends_ = 0;
   uint32_t services_ = 0;

@@ -5,7 +5,14 @@
 #include <bpf/libbpf.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <numeric>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "expire.skel.h"
 #include "xlvs.skel.h"
@@ -26,6 +33,33 @@ constexpr std::array<VerdictRow, VERDICT_COUNT> verdict_rows = {{
 #undef X
 }};
 
+// Opens a skeleton, with another object in place of the one that is built in where $XLVS_OBJECTS
+// names a folder with one: another compiler's. `object` holds it until it is loaded.
+template <typename Skeleton>
+Result<> open_skeleton(Skeleton& skeleton, int (*create)(Skeleton*), const std::string& name,
+                       std::string& object) {
+  if (const int error = create(&skeleton); error != 0)
+    return Error::from_code("open " + name, error);
+  const char* folder = std::getenv("XLVS_OBJECTS");  // NOLINT(concurrency-mt-unsafe): one thread
+  if (folder != nullptr) {
+    const std::string path = folder + ("/" + name);
+    std::ifstream file(path, std::ios::binary);
+    object.assign(std::istreambuf_iterator<char>(file), {});
+    if (object.empty()) return Error::from_code("read " + path, ENOENT);
+    skeleton.skeleton->data = object.data();
+    skeleton.skeleton->data_sz = object.size();
+  }
+  const int error = bpf_object__open_skeleton(skeleton.skeleton, nullptr);
+  if (error != 0) return Error::from_code("open " + name, error);
+  return {};
+}
+
+// A skeleton is C's: its destroy() frees it.
+template <typename Skeleton>
+Skeleton* new_skeleton() {
+  return static_cast<Skeleton*>(std::calloc(1, sizeof(Skeleton)));
+}
+
 // What a packet may grow by: an IPv6 and an ICMP header.
 constexpr size_t room_to_grow = 256;
 
@@ -45,6 +79,50 @@ Result<> shared(const bpf_object* from, bpf_object* to) {
     if (const int error = bpf_map__reuse_fd(map, bpf_map__fd(owner)); error != 0) {
       return Error::from_code(std::string("share map ") + name, error);
     }
+  }
+  return {};
+}
+
+void clear(int hash, size_t key_size) {
+  std::vector<uint8_t> key(key_size);
+  while (bpf_map_get_next_key(hash, nullptr, key.data()) == 0)
+    bpf_map_delete_elem(hash, key.data());
+}
+
+Result<> fill_with_zeros(int array, uint32_t entries, size_t value_size) {
+  std::vector<uint32_t> keys(entries);
+  std::iota(keys.begin(), keys.end(), 0);
+  const std::vector<uint8_t> values(entries * value_size);
+  const int error = bpf_map_update_batch(array, keys.data(), values.data(), &entries, nullptr);
+  if (error != 0) return Error::from_code("fill with zeros", error);
+  return {};
+}
+
+Result<> wipe_map(const bpf_map* map) {
+  const int fd = bpf_map__fd(map);
+  const uint32_t entries = bpf_map__max_entries(map);
+  const size_t size = bpf_map__value_size(map);
+  switch (bpf_map__type(map)) {
+    case BPF_MAP_TYPE_HASH:
+    case BPF_MAP_TYPE_LRU_HASH:
+      clear(fd, bpf_map__key_size(map));
+      return {};
+    case BPF_MAP_TYPE_ARRAY:
+      return fill_with_zeros(fd, entries, size);
+    case BPF_MAP_TYPE_PERCPU_ARRAY: {
+      const auto cpus = static_cast<size_t>(libbpf_num_possible_cpus());
+      return fill_with_zeros(fd, entries, (size + 7) / 8 * 8 * cpus);
+    }
+    default:
+      return Error::from_code(std::string("wipe map ") + bpf_map__name(map), -EINVAL);
+  }
+}
+
+Result<> wipe_maps(const bpf_object* object) {
+  const bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    if (bpf_map__is_internal(map)) continue;  // constants, and the settings
+    if (auto wiped = wipe_map(map); !wiped) return wiped;
   }
   return {};
 }
@@ -88,8 +166,12 @@ Result<Programs> Programs::load(const Sizes& sizes) {
 }
 
 Result<> Programs::open_and_load() {
-  xlvs_.reset(xlvs_bpf__open());
-  if (!xlvs_) return Error::from_errno("open the data plane");
+  std::string object;
+  xlvs_.reset(new_skeleton<xlvs_bpf>());
+  if (auto opened = open_skeleton(*xlvs_, xlvs_bpf__create_skeleton, "xlvs.bpf.o", object);
+      !opened) {
+    return opened;
+  }
   const std::array<std::pair<bpf_map*, uint32_t>, 8> entries = {{
       {xlvs_->maps.endpoints, sizes_.buckets},
       {xlvs_->maps.services, sizes_.services},
@@ -113,8 +195,12 @@ Result<> Programs::open_and_load() {
 }
 
 Result<> Programs::load_expire() {
-  expire_.reset(expire_bpf__open());
-  if (!expire_) return Error::from_errno("open the expiry program");
+  std::string object;
+  expire_.reset(new_skeleton<expire_bpf>());
+  if (auto opened = open_skeleton(*expire_, expire_bpf__create_skeleton, "expire.bpf.o", object);
+      !opened) {
+    return opened;
+  }
   expire_->rodata->index_mask = sizes_.buckets - 1;
   if (auto set = sized(expire_->maps.recount, sizes_.backends); !set) return set;
   bpf_map* map = nullptr;
@@ -123,6 +209,14 @@ Result<> Programs::load_expire() {
   if (const int error = expire_bpf__load(expire_.get()); error != 0) {
     return Error::from_code("load the expiry program", error);
   }
+  return {};
+}
+
+Result<> Programs::wipe() {
+  live_settings() = {};
+  if (auto wiped = wipe_maps(xlvs_->obj); !wiped) return wiped;
+  if (auto wiped = wipe_maps(expire_->obj); !wiped) return wiped;
+  counted_ = verdict_counts();
   return {};
 }
 

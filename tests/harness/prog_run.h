@@ -32,6 +32,7 @@ struct Sizes {
   uint32_t backends = 128;
   uint32_t slots = 4096;
   uint32_t buckets = 64;  // a power of two
+  bool operator==(const Sizes&) const = default;
 };
 
 // What became of one packet.
@@ -56,6 +57,9 @@ class Programs {
   Programs(const Programs&) = delete;
   Programs& operator=(const Programs&) = delete;
   ~Programs();
+
+  // All maps and settings as they were when loaded.
+  Result<> wipe();
 
   // Fails where the kernel refuses to run the packet, not where the program drops it.
   Result<Outcome> run(std::span<const uint8_t> frame, const Arrival& arrival = {});
