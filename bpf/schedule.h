@@ -98,7 +98,10 @@ static long take_turn(__u32 skipped, struct search *search)
 	return 1;
 }
 
-/* One turn for the flow, and those that are passed over, whatever other CPUs take. */
+/*
+ * One turn for the flow, and those that are passed over, whatever other CPUs take. Where nobody
+ * can serve, no turn was taken.
+ */
 static __always_inline void take_turns(struct search *search)
 {
 	union slot *slot = bpf_map_lookup_elem(&tables, &search->region.offset);
@@ -107,7 +110,9 @@ static __always_inline void take_turns(struct search *search)
 		return;
 	search->hash = __sync_fetch_and_add(&slot->cursor, 1);
 	bpf_loop(search->region.size, take_turn, search, 0);
-	if (search->skipped)
+	if (!search->found.backend)
+		__sync_fetch_and_add(&slot->cursor, -1);
+	else if (search->skipped)
 		__sync_fetch_and_add(&slot->cursor, search->skipped);
 }
 

@@ -261,6 +261,20 @@ TEST(Limits, LeaveTheTurnsOfTheOthers) {
   EXPECT_EQ(chosen, "321313131");
 }
 
+// Who is refused takes no turn.
+TEST(Limits, KeepTheTurnsWhileNobodyCanServe) {
+  for (const Scheduler scheduler : {Scheduler::rr, Scheduler::wrr}) {
+    Director director = three_backends();
+    schedule_by(director, director.add_service({vip, port}, tcp, {}), {scheduler}, {1, 1, 1});
+    for (const uint32_t id : {1U, 2U, 3U}) director.set_limits(id, 1, 0);
+    std::string chosen;
+    for (uint16_t from = 1; from <= 5; ++from) chosen += connect(director, from, hold);
+    for (const uint32_t id : {1U, 2U, 3U}) director.set_limits(id, 0, 0);
+    for (uint16_t from = 6; from <= 8; ++from) chosen += connect(director, from, hold);
+    EXPECT_EQ(chosen, "321!!321") << word(scheduler);
+  }
+}
+
 TEST(Limits, ThatAreLiftedHoldNoLonger) {
   Director director = three_backends();
   schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1});
