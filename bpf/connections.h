@@ -26,8 +26,8 @@ static __always_inline __u32 inactive_of(const struct connections *open)
 }
 
 /*
- * As ip_vs_bind_dest() and ip_vs_unbind_dest() do with IP_VS_DEST_F_OVERLOAD: where a flow opens or
- * ends, not where it changes its state.
+ * As IPVS does with IP_VS_DEST_F_OVERLOAD: where a flow opens or ends and where limits change, not
+ * where a flow changes its state.
  */
 static __always_inline void settle_full(const struct backend *backend, struct connections *open)
 {

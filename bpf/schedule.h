@@ -35,8 +35,8 @@ struct search {
 	};
 };
 
-/* Its limit may have been raised since. For the verifier, a function of its own. */
-__attribute__((noinline)) int is_still_full(__u32 id)
+/* By its limit as it is now. For the verifier, a function of its own. */
+__attribute__((noinline)) int is_full(__u32 id)
 {
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 	struct connections *open = bpf_map_lookup_elem(&connections, &id);
@@ -61,7 +61,9 @@ static __always_inline struct connections *usable(const struct search *search,
 	open = bpf_map_lookup_elem(&connections, &id);
 	if (!backend || is_gone(backend) || !open)
 		return NULL;
-	return READ_ONCE(open->full) && is_still_full(id) ? NULL : open;
+	if (!READ_ONCE(backend->max_connections) && !READ_ONCE(open->full))
+		return open;
+	return is_full(id) ? NULL : open;
 }
 
 static __always_inline union slot *slot_at(const struct table_region *region, __u32 number)

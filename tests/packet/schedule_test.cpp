@@ -261,6 +261,19 @@ TEST(Limits, LeaveTheTurnsOfTheOthers) {
   EXPECT_EQ(chosen, "321313131");
 }
 
+// What is open counts, whatever the limit was when it was opened.
+TEST(Limits, HoldFromTheirChangeOn) {
+  Director director = three_backends();
+  schedule_by(director, director.add_service({vip, port}, tcp, {}), {Scheduler::rr}, {1});
+  for (uint16_t from = 1; from <= 4; ++from) EXPECT_EQ(connect(director, from, hold), '1');
+  director.set_limits(1, 4, 0);
+  EXPECT_EQ(chosen_for(director, 5), '!');
+  director.set_limits(1, 5, 0);  // four are not fewer than three quarters
+  EXPECT_EQ(chosen_for(director, 5), '!');
+  director.set_limits(1, 5, 5);
+  EXPECT_EQ(chosen_for(director, 5), '1');
+}
+
 // Who is refused takes no turn.
 TEST(Limits, KeepTheTurnsWhileNobodyCanServe) {
   for (const Scheduler scheduler : {Scheduler::rr, Scheduler::wrr}) {
