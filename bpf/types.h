@@ -134,7 +134,7 @@ struct service {
 	__u64 table;		 /* struct table_region, whole; size 0: nobody serves */
 	struct endpoint_key key; /* of its endpoints, the first; port 0: all ports */
 	enum scheduler scheduler;
-	__u32 level; /* wrr: the level its table began at, for who adopts it */
+	__u32 mark; /* where its table began: wrr: the level; rr: after which backend */
 	char name[32];
 	char vip[64]; /* "tcp 172.16.192.169:80", for people */
 	__u8 hash;    /* enum hash_of */

@@ -39,7 +39,7 @@ void KernelPlane::adopt_table(ServiceEntry& service) {
   const auto slots = read_slots(region);
   const auto taking_part = members(service);
   const auto list = candidates(service.key, taking_part);
-  if (!tables::made_from(service.scheduling, list, entry.level, slots)) return;
+  if (!tables::made_from(service.scheduling, list, entry.mark, slots)) return;
   scheduled.list = list;
   service.table = taking_part;
 }

@@ -212,11 +212,10 @@ std::vector<tables::Candidate> KernelPlane::read_slots(table_region region) cons
 tables::Past KernelPlane::past_of(const Scheduled& scheduled) const {
   const ::service& entry = maps_.services[scheduled.id];
   const auto region = region_of(entry);
-  if (region.size == 0) return {};
-  tables::Past past{.scheduler = static_cast<Scheduler>(region.scheduler),
-                    .list = scheduled.list,
-                    .cursor = read_cursor(maps_.tables, region),
-                    .level = entry.level};
+  tables::Past past{
+      .scheduler = scheduled.scheduling.scheduler, .list = scheduled.list, .mark = entry.mark};
+  if (region.size == 0) return past;
+  past.cursor = read_cursor(maps_.tables, region);
   for (const auto& slot : read_slots(region)) past.slots.push_back(slot.id);
   return past;
 }
@@ -283,7 +282,7 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   }
   publish_table(scheduled.id, *region);
   // Not read by packets:
-  entry.level = table.level;
+  entry.mark = table.mark;
   wire::copy_text(change.name, entry.name);
   wire::set_scheduling(entry, change.scheduling);
   scheduled.scheduling = change.scheduling;

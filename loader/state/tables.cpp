@@ -23,23 +23,25 @@ std::vector<Candidate> with_weights(const std::vector<uint32_t>& ids,
 
 Table make_rr(const std::vector<Candidate>& list, const Past& past) {
   const auto& slots = past.slots;
-  const bool goes_on = past.scheduler == Scheduler::rr && past.cursor > 0 && !slots.empty();
-  const uint32_t last = goes_on ? slots[(past.cursor - 1) % slots.size()] : 0;
-  return {.slots = with_weights(rr(list, last, slots), list)};
+  const bool begun = past.cursor > 0 && !slots.empty();
+  const uint32_t last = begun ? slots[(past.cursor - 1) % slots.size()] : past.mark;
+  const uint32_t mark = past.scheduler == Scheduler::rr ? rr_last(list, last, past.list) : 0;
+  return {.slots = with_weights(rr(list, mark), list), .mark = mark};
 }
 
 uint32_t wrr_level(const std::vector<Candidate>& list, const Past& past) {
-  if (past.scheduler != Scheduler::wrr || past.list.empty()) return wrr_first_level(list);
-  const auto levels = wrr(past.list, past.level).levels;
+  if (past.list.empty()) return wrr_first_level(list);
+  if (past.scheduler != Scheduler::wrr) return wrr_level_after_change(list, 0);
+  const auto levels = wrr(past.list, past.mark).levels;
   const bool begun = past.cursor > 0 && !levels.empty();
   return wrr_level_after_change(list,
-                                begun ? levels[(past.cursor - 1) % levels.size()] : past.level);
+                                begun ? levels[(past.cursor - 1) % levels.size()] : past.mark);
 }
 
 Table make_wrr(const std::vector<Candidate>& list, uint32_t level) {
   const auto round = wrr(list, level);
   return {
-      .slots = with_weights(round.slots, list), .level = level, .apportioned = round.apportioned};
+      .slots = with_weights(round.slots, list), .mark = level, .apportioned = round.apportioned};
 }
 
 Table make_compared(std::vector<Candidate> list) {
@@ -94,21 +96,14 @@ size_t size_of(const Service& service) {
   }
 }
 
-bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t level,
+bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t mark,
                const std::vector<Candidate>& slots) {
   const auto same = [](const Candidate& a, const Candidate& b) {
     return a.id == b.id && a.weight == b.weight;
   };
-  Table table;
-  if (scheduling.scheduler == Scheduler::wrr) {
-    table = make_wrr(list, level);
-  } else {
-    Past past{.scheduler = scheduling.scheduler};
-    // Who was last is followed by the first.
-    for (const auto& slot : slots) past.slots.push_back(slot.id);
-    past.cursor = past.slots.size();
-    table = make(scheduling, list, past);
-  }
+  const Past past{.scheduler = scheduling.scheduler, .list = list, .mark = mark};
+  const Table table =
+      scheduling.scheduler == Scheduler::wrr ? make_wrr(list, mark) : make(scheduling, list, past);
   return std::equal(table.slots.begin(), table.slots.end(), slots.begin(), slots.end(), same);
 }
 

@@ -32,12 +32,12 @@ struct Past {
   std::vector<Candidate> list;  // that it was made from
   std::vector<uint32_t> slots;
   uint64_t cursor = 0;  // how many flows were scheduled by it
-  uint32_t level = 0;   // wrr: that it began at
+  uint32_t mark = 0;    // where it began: wrr: the level; rr: after whom
 };
 
 struct Table {
   std::vector<Candidate> slots;
-  uint32_t level = 0;        // wrr: that it begins at
+  uint32_t mark = 0;  // where it begins: wrr: the level; rr: after whom, 0: at the list's head
   bool apportioned = false;  // shares are approximate: more than max_slots were needed
 };
 
@@ -50,8 +50,8 @@ Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, con
 // How many slots the service's table has at most, whoever is up.
 size_t size_of(const Service& service);
 
-// Could make() have made these slots of this list? `level` as it was kept.
-bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t level,
+// Could make() have made these slots of this list? `mark` as it was kept.
+bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t mark,
                const std::vector<Candidate>& slots);
 
 }  // namespace xlvs::tables

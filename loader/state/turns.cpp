@@ -44,26 +44,21 @@ size_t position(const std::vector<Candidate>& list, uint32_t id) {
       list.begin());
 }
 
-// Where in the list rr goes on.
-size_t rr_start(const std::vector<Candidate>& list, uint32_t last,
-                const std::vector<uint32_t>& before) {
-  if (last == 0) return 0;
-  if (const size_t at = position(list, last); at < list.size()) return at + 1;
-  const auto old = std::find(before.begin(), before.end(), last);
-  const auto offset = static_cast<size_t>(old - before.begin());
-  for (size_t i = 1; i <= before.size(); ++i) {
-    const size_t at = position(list, before[(offset + i) % before.size()]);
-    if (at < list.size()) return at;
-  }
-  return 0;
-}
-
 }  // namespace
 
-std::vector<uint32_t> rr(const std::vector<Candidate>& list, uint32_t last,
-                         const std::vector<uint32_t>& before) {
+uint32_t rr_last(const std::vector<Candidate>& list, uint32_t last,
+                 const std::vector<Candidate>& before) {
+  size_t at = position(before, last);
+  while (position(list, last) == list.size()) {
+    if (at == 0 || at == before.size()) return 0;
+    last = before[--at].id;
+  }
+  return last;
+}
+
+std::vector<uint32_t> rr(const std::vector<Candidate>& list, uint32_t last) {
   std::vector<uint32_t> slots;
-  const size_t start = rr_start(list, last, before);
+  const size_t start = last == 0 ? 0 : position(list, last) + 1;
   for (size_t i = 0; i < list.size(); ++i) {
     const auto& candidate = list[(start + i) % list.size()];
     if (candidate.weight > 0) slots.push_back(candidate.id);

@@ -10,10 +10,13 @@
 // net/netfilter/ipvs/ip_vs_rr.c and ip_vs_wrr.c.
 namespace xlvs::tables {
 
-// rr: those with a weight, each once, going on after `last` (0: from the head of the list). Where
-// `last` has left the list, `before` (an old table) tells who would have followed it.
-std::vector<uint32_t> rr(const std::vector<Candidate>& list, uint32_t last,
-                         const std::vector<uint32_t>& before);
+// rr: those with a weight, each once, going on after `last`, who is in the list (0: from its head).
+std::vector<uint32_t> rr(const std::vector<Candidate>& list, uint32_t last);
+
+// After whom rr goes on when the list has changed: `last`, or where he has left it, who was before
+// him in the list as it was and still is there; 0: nobody.
+uint32_t rr_last(const std::vector<Candidate>& list, uint32_t last,
+                 const std::vector<Candidate>& before);
 
 // wrr chooses, while going round the list, those whose weight reaches a level; the level falls by
 // the weights' greatest common divisor each round and starts again at the largest weight.

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "loader/state/tables.h"
 #include "loader/state/turns.h"
 
 namespace xlvs::tables {
@@ -40,7 +41,7 @@ TEST_P(AsIpvs, chooses) {
   const Row& row = GetParam();
   const auto list = added(row.weights);
   const auto slots =
-      row.scheduler == std::string("rr") ? rr(list, 0, {}) : wrr(list, wrr_first_level(list)).slots;
+      row.scheduler == std::string("rr") ? rr(list, 0) : wrr(list, wrr_first_level(list)).slots;
   EXPECT_EQ(thirty(slots), row.chosen);
 }
 
@@ -59,27 +60,70 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(Rr, goes_on_after_the_last_that_was_chosen) {
-  EXPECT_THAT(rr(added({1, 1, 1}), 3, {}), ElementsAre(2, 1, 3));
-  EXPECT_THAT(rr(added({1, 1, 1}), 1, {}), ElementsAre(3, 2, 1));
-}
-
-TEST(Rr, goes_on_after_a_last_one_that_was_removed) {
-  EXPECT_THAT(rr({{3, 1}, {1, 1}}, 2, {3, 2, 1}), ElementsAre(1, 3));
-  EXPECT_THAT(rr({{9, 1}}, 2, {3, 2, 1}), ElementsAre(9));
+  EXPECT_THAT(rr(added({1, 1, 1}), 3), ElementsAre(2, 1, 3));
+  EXPECT_THAT(rr(added({1, 1, 1}), 1), ElementsAre(3, 2, 1));
 }
 
 TEST(Rr, goes_on_after_one_that_is_drained_now) {
-  EXPECT_THAT(rr(added({1, 0, 1}), 2, {3, 2, 1}), ElementsAre(1, 3));
+  EXPECT_THAT(rr(added({1, 0, 1}), 2), ElementsAre(1, 3));
+}
+
+TEST(Rr, goes_on_after_who_was_before_one_that_was_removed) {
+  const auto before = added({1, 0, 1, 1});  // 4 3 2 1
+  EXPECT_EQ(rr_last(before, 3, before), 3);
+  EXPECT_EQ(rr_last({{4, 1}, {2, 0}, {1, 1}}, 3, before), 4);
+  EXPECT_EQ(rr_last({{9, 1}, {4, 1}, {2, 0}}, 1, before), 2);  // who has no weight counts as well
+  EXPECT_EQ(rr_last({{9, 1}, {1, 1}}, 2, before), 0);          // the list's head
+  EXPECT_EQ(rr_last({}, 2, before), 0);
+  EXPECT_EQ(rr_last(before, 0, before), 0);
+  EXPECT_EQ(rr_last(before, 7, {}), 0);  // whom nobody knows
 }
 
 TEST(Rr, of_nobody_is_empty) {
-  EXPECT_THAT(rr({}, 0, {}), IsEmpty());
-  EXPECT_THAT(rr(added({0, 0}), 1, {1}), IsEmpty());
+  EXPECT_THAT(rr({}, 0), IsEmpty());
+  EXPECT_THAT(rr(added({0, 0}), 1), IsEmpty());
+}
+
+// Of a table that was not used yet, where IPVS goes on is known by its mark.
+TEST(Rr, goes_on_also_after_several_changes_at_once) {
+  const Scheduling scheduling{.scheduler = Scheduler::rr};
+  const auto ids = [](const Table& table) {
+    std::vector<uint32_t> slots;
+    for (const auto& slot : table.slots) slots.push_back(slot.id);
+    return slots;
+  };
+  // 3 was the last; it is drained, and back before the next flow.
+  Past past{.scheduler = Scheduler::rr, .list = added({1, 1, 1}), .slots = {3, 2, 1}, .cursor = 1};
+  Table table = make(scheduling, added({1, 1, 0}), past);
+  EXPECT_THAT(ids(table), ElementsAre(2, 1));
+  past = {.scheduler = Scheduler::rr,
+          .list = added({1, 1, 0}),
+          .slots = ids(table),
+          .mark = table.mark};
+  table = make(scheduling, added({1, 1, 1}), past);
+  EXPECT_THAT(ids(table), ElementsAre(2, 1, 3));
+  // All are drained, and back.
+  past = {.scheduler = Scheduler::rr, .list = added({0, 0, 0}), .mark = table.mark};
+  EXPECT_THAT(ids(make(scheduling, added({1, 1, 1}), past)), ElementsAre(2, 1, 3));
+  // Another comes.
+  past = {.scheduler = Scheduler::rr,
+          .list = added({1, 1, 1}),
+          .slots = ids(table),
+          .mark = table.mark};
+  EXPECT_THAT(ids(make(scheduling, added({1, 1, 1, 1}), past)), ElementsAre(2, 1, 4, 3));
 }
 
 TEST(Wrr, of_nobody_is_empty) {
   EXPECT_THAT(wrr({}, 0).slots, IsEmpty());
   EXPECT_THAT(wrr(added({0, 0}), 5).slots, IsEmpty());
+}
+
+TEST(Wrr, in_place_of_another_scheduler_begins_with_the_heaviest) {
+  const Scheduling wrr{.scheduler = Scheduler::wrr};
+  const auto list = added({20, 5, 4, 1, 15});
+  EXPECT_EQ(make(wrr, list, {.scheduler = Scheduler::fo, .list = list}).slots.front().id, 1);
+  // While a new service's first backends came one by one, the level was theirs.
+  EXPECT_EQ(make(wrr, list, {}).slots.front().id, 5);
 }
 
 TEST(Wrr, says_the_level_after_each_choice) {
