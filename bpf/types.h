@@ -107,20 +107,38 @@ static inline __attribute__((always_inline)) __u64 endpoint_hash(const struct en
 
 /* Id 0 is no service and no backend, so that a zeroed word never names one. */
 
-/* In ipvsadm's letters. What a table holds depends on it: turns, a ring, or the members. */
+/* What a table holds. */
+enum table_kind {
+	TABLE_TURNS = 0,   /* backends in the order of their turns */
+	TABLE_RING = 1,	   /* where a hash of the packet points to */
+	TABLE_MEMBERS = 2, /* each backend once, to be compared */
+};
+
+/*
+ * One list: the enum, ipvsadm's letters, and the table it wants. New ones go to the end, since
+ * pinned tables hold the numbers.
+ */
+/* clang-format off */
+#define SCHEDULERS(X)                                                                              \
+	X(RR,    rr,    TURNS)                                                                     \
+	X(WRR,   wrr,   TURNS)                                                                     \
+	X(LC,    lc,    MEMBERS)                                                                   \
+	X(WLC,   wlc,   MEMBERS)                                                                   \
+	X(SED,   sed,   MEMBERS)                                                                   \
+	X(NQ,    nq,    MEMBERS)                                                                   \
+	X(FO,    fo,    MEMBERS)                                                                   \
+	X(OVF,   ovf,   MEMBERS)                                                                   \
+	X(TWOS,  twos,  MEMBERS)                                                                   \
+	X(SH,    sh,    RING)                                                                      \
+	X(DH,    dh,    RING)                                                                      \
+	X(MH,    mh,    RING)
+/* clang-format on */
+
 enum scheduler {
-	SCHEDULER_RR = 0,
-	SCHEDULER_WRR = 1,
-	SCHEDULER_LC = 2,
-	SCHEDULER_WLC = 3,
-	SCHEDULER_SED = 4,
-	SCHEDULER_NQ = 5,
-	SCHEDULER_FO = 6,
-	SCHEDULER_OVF = 7,
-	SCHEDULER_TWOS = 8,
-	SCHEDULER_SH = 9,
-	SCHEDULER_DH = 10,
-	SCHEDULER_MH = 11,
+#define X(name, word, table) SCHEDULER_##name,
+	SCHEDULERS(X)
+#undef X
+		SCHEDULER_COUNT,
 };
 
 /* What of a packet sh and mh hash. */

@@ -56,10 +56,8 @@ Scheduling compile_scheduling(const Node& node, Scheduler otherwise, Report& rep
 
 // A scheduler that compares its members has to look at each of them.
 void check_compared(const Node& list, const Service& service, Report& report) {
-  constexpr Scheduler compare[] = {Scheduler::lc, Scheduler::wlc, Scheduler::sed, Scheduler::nq,
-                                   Scheduler::fo, Scheduler::ovf, Scheduler::twos};
   const Scheduler scheduler = service.scheduling.scheduler;
-  if (std::find(std::begin(compare), std::end(compare), scheduler) == std::end(compare)) return;
+  if (tables::kind_of(scheduler) != TABLE_MEMBERS) return;
   if (service.backends.size() <= tables::max_compared) return;
   report.error(list,
                std::string(word(scheduler)) + " compares at most " +

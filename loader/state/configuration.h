@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/types.h"
 #include "loader/base/address.h"
 
 // What the operator wants, as plain values: the configuration file after validation and with every
@@ -31,8 +32,11 @@ struct ServiceKey {
 };
 
 enum class Forwarding : uint8_t { dr, nat, local };
-// In the order of bpf/types.h.
-enum class Scheduler : uint8_t { rr, wrr, lc, wlc, sed, nq, fo, ovf, twos, sh, dh, mh };
+enum class Scheduler : uint8_t {
+#define X(name, word, table) word = SCHEDULER_##name,
+  SCHEDULERS(X)
+#undef X
+};
 // What of a packet sh and mh hash.
 enum class HashOf : uint8_t { source, source_port, five_tuple };
 

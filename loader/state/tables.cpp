@@ -44,6 +44,12 @@ Table make_wrr(const std::vector<Candidate>& list, uint32_t level) {
       .slots = with_weights(round.slots, list), .mark = level, .apportioned = round.apportioned};
 }
 
+std::vector<Candidate> make_ring(const Scheduling& scheduling, const std::vector<Candidate>& list) {
+  if (scheduling.scheduler == Scheduler::sh) return sh(list);
+  if (scheduling.scheduler == Scheduler::dh) return dh(list);
+  return mh(list, scheduling.strict_ipvs);
+}
+
 Table make_compared(std::vector<Candidate> list) {
   std::erase_if(list, [](const Candidate& candidate) { return candidate.weight == 0; });
   return {.slots = std::move(list)};
@@ -52,24 +58,13 @@ Table make_compared(std::vector<Candidate> list) {
 }  // namespace
 
 Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, const Past& past) {
-  switch (scheduling.scheduler) {
-    case Scheduler::rr:
-      return make_rr(list, past);
-    case Scheduler::wrr:
-      return make_wrr(list, wrr_level(list, past));
-    case Scheduler::sh:
-      return {.slots = sh(list)};
-    case Scheduler::dh:
-      return {.slots = dh(list)};
-    case Scheduler::mh:
-      return {.slots = mh(list, scheduling.strict_ipvs)};
-    case Scheduler::lc:
-    case Scheduler::wlc:
-    case Scheduler::sed:
-    case Scheduler::nq:
-    case Scheduler::fo:
-    case Scheduler::ovf:
-    case Scheduler::twos:
+  switch (kind_of(scheduling.scheduler)) {
+    case TABLE_TURNS:
+      return scheduling.scheduler == Scheduler::rr ? make_rr(list, past)
+                                                   : make_wrr(list, wrr_level(list, past));
+    case TABLE_RING:
+      return {.slots = make_ring(scheduling, list)};
+    case TABLE_MEMBERS:
       break;
   }
   return make_compared(list);

@@ -16,6 +16,17 @@ constexpr size_t max_slots = 65536;
 // A scheduler that compares its members looks at all of them for each new flow.
 constexpr size_t max_compared = 1024;
 
+constexpr table_kind kind_of(Scheduler scheduler) {
+  switch (scheduler) {
+#define X(name, word, table) \
+  case Scheduler::word:      \
+    return TABLE_##table;
+    SCHEDULERS(X)
+#undef X
+  }
+  return TABLE_MEMBERS;
+}
+
 // A backend in the order of IPVS's list (the last to come is first).
 struct Candidate {
   uint32_t id = 0;

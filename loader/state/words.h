@@ -20,18 +20,11 @@ constexpr WordTable<Protocol, 3> protocols{
     {{"tcp", Protocol::tcp}, {"udp", Protocol::udp}, {"sctp", Protocol::sctp}}};
 constexpr WordTable<Forwarding, 3> forwardings{
     {{"dr", Forwarding::dr}, {"nat", Forwarding::nat}, {"local", Forwarding::local}}};
-constexpr WordTable<Scheduler, 12> schedulers{{{"rr", Scheduler::rr},
-                                               {"wrr", Scheduler::wrr},
-                                               {"lc", Scheduler::lc},
-                                               {"wlc", Scheduler::wlc},
-                                               {"sed", Scheduler::sed},
-                                               {"nq", Scheduler::nq},
-                                               {"fo", Scheduler::fo},
-                                               {"ovf", Scheduler::ovf},
-                                               {"twos", Scheduler::twos},
-                                               {"sh", Scheduler::sh},
-                                               {"dh", Scheduler::dh},
-                                               {"mh", Scheduler::mh}}};
+constexpr WordTable<Scheduler, SCHEDULER_COUNT> schedulers{{
+#define X(name, word, table) {#word, Scheduler::word},
+    SCHEDULERS(X)
+#undef X
+}};
 constexpr WordTable<HashOf, 3> hashes{{{"source", HashOf::source},
                                        {"source_port", HashOf::source_port},
                                        {"5tuple", HashOf::five_tuple}}};

@@ -6,6 +6,7 @@
 
 #include "loader/config/config.h"
 #include "loader/config/schema.h"
+#include "loader/state/words.h"
 #include "tests/harness/malformed.h"
 
 namespace xlvs::config {
@@ -61,6 +62,12 @@ TEST(ConfigReference, HoldsEveryKeyOfTheSchema) {
   for (const auto& [name, definition] : schema()["definitions"].items()) {
     expect_shown("/definitions/" + name, definition.value("properties", Json::object()));
   }
+}
+
+TEST(ConfigReference, SchemaNamesEveryScheduler) {
+  Json words = Json::array();
+  for (const auto& [word, scheduler] : words::schedulers) words.push_back(word);
+  EXPECT_EQ(schema()["definitions"]["scheduler"]["enum"], words);
 }
 
 TEST(ConfigReference, CompilesToWhatItsRequiredKeysAloneCompileTo) {
