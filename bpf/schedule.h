@@ -35,6 +35,13 @@ struct search {
 	};
 };
 
+static __always_inline struct candidate nobody(void)
+{
+	__u32 zero = veiled_zero();
+
+	return (struct candidate){ .backend = zero, .weight = zero, .load = zero };
+}
+
 /* By its limit as it is now. For the verifier, a function of its own. */
 __attribute__((noinline)) int is_full(__u32 id)
 {
@@ -306,18 +313,14 @@ static __always_inline void take_less_loaded(struct search *search)
 /*
  * The id of the backend that is next, or 0 if none of the table can serve. A function of its own,
  * where the verifier would otherwise follow each outcome to the end.
- *
- * `nobody` is 0, and only the verifier does not know: before Linux 6.7 it follows bpf_loop()'s
- * callback once, from what `search` begins with, and removes the branches not taken then. Whoever
- * is compared with what was found before must find nothing that is known.
  */
-__attribute__((noinline)) __u32 schedule(__u64 table, __u64 hash, __u64 excluded, __u64 nobody)
+__attribute__((noinline)) __u32 schedule(__u64 table, __u64 hash, __u64 excluded)
 {
 	struct search search = {
 		.region = region_of(table),
 		.hash = hash,
 		.excluded = excluded,
-		.found = { .backend = nobody, .weight = nobody, .load = nobody },
+		.found = nobody(),
 	};
 
 	if (!search.region.size)

@@ -324,7 +324,7 @@ static inline __attribute__((always_inline)) enum flow_state flow_state(__u64 wo
 struct interface {
 	union next_hop self; /* its own MAC; `interface` is its number here */
 	__u32 ifindex;	     /* 0: the entry is free */
-	__u32 pad;
+	__u32 zero;	     /* always: bpf/maps.h, veiled_zero() */
 };
 TYPE_SIZE(struct interface, 16);
 

@@ -90,7 +90,7 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 		struct backend *backend;
 
 		tried = tried << 32 | id;
-		id = schedule(table, hash, tried, 0);
+		id = schedule(table, hash, tried);
 		backend = bpf_map_lookup_elem(&backends, &id);
 		if (!id || !backend)
 			break;
