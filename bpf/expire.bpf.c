@@ -2,7 +2,7 @@
 /*
  * expire.bpf.c - the sweep over the flows, run by the agent once a second: ends records that are
  * idle or whose backend is gone, and counts anew how many flows are pending at each backend, since
- * an LRU map evicts in silence.
+ * an LRU map evicts in silence. And so for the destinations of lblc and lblcr.
  */
 #include "bpf/connections.h"
 #include "bpf/maps.h"
@@ -182,6 +182,48 @@ static long end_recount(void *map, __u32 *id, struct connections *open, void *co
 	return 0;
 }
 
+struct held {
+	struct destination *destination;
+	__u32 service;
+	__u32 left;
+};
+
+/* Ids of backends are used again, so a set must not name one that is gone. */
+static long sweep_assigned(__u32 place, struct held *held)
+{
+	union assigned *at = &held->destination->backends[place % DESTINATION_BACKENDS];
+	union assigned assigned = { .word = READ_ONCE(at->word) };
+	__u32 id = assigned.backend;
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+
+	if (!id)
+		return 0;
+	if (backend && !is_gone(backend) && backend->service == held->service)
+		held->left++;
+	else
+		__sync_val_compare_and_swap(&at->word, assigned.word, 0);
+	return 0;
+}
+
+static long sweep_destination(void *map, struct destination_key *key,
+			      struct destination *destination, struct sweep_context *context)
+{
+	struct held held = {
+		.destination = destination,
+		.service = key->service,
+		.left = veiled_zero(),
+	};
+	struct destination_key copy = *key;
+	__u32 seen = READ_ONCE(destination->seen);
+
+	if (!seen)
+		return 0;
+	bpf_loop(DESTINATION_BACKENDS, sweep_assigned, &held, 0);
+	if (!held.left || is_day_old(seen, context->now))
+		bpf_map_delete_elem(&destinations, &copy);
+	return 0;
+}
+
 SEC("syscall")
 int expire(struct sweep *result)
 {
@@ -191,6 +233,7 @@ int expire(struct sweep *result)
 	bpf_for_each_map_elem(&connections, begin_recount, NULL, 0);
 	bpf_for_each_map_elem(&pending, sweep_pending, &context, 0);
 	bpf_for_each_map_elem(&connections, end_recount, NULL, 0);
+	bpf_for_each_map_elem(&destinations, sweep_destination, &context, 0);
 	*result = context.sweep;
 	return 0;
 }

@@ -57,8 +57,8 @@ struct settings settings SEC(".data.settings");
 
 /*
  * 0, and the verifier does not know. Linux 6.1 looks at the first run of a callback alone: where it
- * knows a value of the context, it takes out what other values would lead to. So whatever a callback
- * changes and asks for begins with this.
+ * knows a value of the context, it takes out what other values would lead to. So whatever a
+ * callback changes and asks for begins with this.
  */
 static __always_inline __u32 veiled_zero(void)
 {
@@ -82,6 +82,21 @@ struct {
 	__type(key, struct flow_key);
 	__type(value, struct flow);
 } pending SEC(".maps");
+
+/* For lblc and lblcr alone; others use no memory here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
+	__type(key, struct destination_key);
+	__type(value, struct destination);
+} destinations SEC(".maps");
+
+/* What IPVS has for lblc_expiration and lblcr_expiration, unless told otherwise. */
+static __always_inline bool is_day_old(__u32 then, __u32 now)
+{
+	return (__s32)(now - then) > (__s64)24 * 3600 * settings.second;
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -5,6 +5,7 @@
  *     rr wrr                     turns; all CPUs share the cursor, so the order is exact
  *     sh dh mh                   a ring; a hash of the packet says where to look
  *     lc wlc sed nq fo ovf twos  the members in IPVS's order; their open flows decide
+ *     lblc lblcr                 the same, for a destination that nobody serves yet: destination.h
  *
  * A backend that is gone or full is passed over, as IPVS passes over what it calls overloaded.
  */

@@ -131,7 +131,9 @@ enum table_kind {
 	X(TWOS,  twos,  MEMBERS)                                                                   \
 	X(SH,    sh,    RING)                                                                      \
 	X(DH,    dh,    RING)                                                                      \
-	X(MH,    mh,    RING)
+	X(MH,    mh,    RING)                                                                      \
+	X(LBLC,  lblc,  MEMBERS)                                                                   \
+	X(LBLCR, lblcr, MEMBERS)
 /* clang-format on */
 
 enum scheduler {
@@ -316,6 +318,35 @@ static inline __attribute__((always_inline)) enum flow_state flow_state(__u64 wo
 {
 	return (enum flow_state)(__u32)word;
 }
+
+/* ---- destinations: lblc and lblcr ---------------------------------------------------------- */
+
+struct destination_key {
+	__u32 service;
+	struct address address; /* that clients use: a vip */
+};
+TYPE_SIZE(struct destination_key, 20);
+
+/* A place in a destination's set of backends. */
+union assigned {
+	__u64 word; /* changes by compare-and-swap */
+	struct {
+		__u32 backend; /* 0: the place is free */
+		__u32 number;  /* they are counted as they come */
+	};
+};
+TYPE_SIZE(union assigned, 8);
+
+#define DESTINATION_BACKENDS 64
+
+struct destination {
+	__u32 seen;    /* jiffies, the low 32 bits, of its last new flow; 0: it is being made */
+	__u32 changed; /* when a backend came or left */
+	__u32 came;    /* how many ever did */
+	__u32 pad;
+	union assigned backends[DESTINATION_BACKENDS]; /* lblc: the first alone */
+};
+TYPE_SIZE(struct destination, 16 + 8 * DESTINATION_BACKENDS);
 
 /* ---- settings ------------------------------------------------------------------------------ */
 

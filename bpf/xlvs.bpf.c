@@ -18,6 +18,7 @@
  * program only looks up, so it goes on when the agent stops or is killed.
  */
 #include "bpf/count.h"
+#include "bpf/destination.h"
 #include "bpf/flow.h"
 #include "bpf/forward.h"
 #include "bpf/maps.h"
@@ -69,6 +70,24 @@ static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *p
 	return NEXT;
 }
 
+/* The id of the backend that is next, or 0. */
+static __always_inline __u32 ask_scheduler(const struct packet *pkt, __u64 table, __u64 hash,
+					   __u64 tried, bool is_first)
+{
+	/* That a backend has no room for one client is no reason to move a destination. */
+	bool is_held = is_first && is_by_destination(region_of(table));
+	__u32 id = 0;
+
+	if (is_held)
+		id = find_assigned(&pkt->flow.server, pkt->service, table, pkt->now);
+	if (id)
+		return id;
+	id = schedule(table, hash, tried);
+	if (id && is_held)
+		assign(&pkt->flow.server, pkt->service, table, id, pkt->now);
+	return id;
+}
+
 /* The backend for a new flow. */
 static __always_inline enum verdict choose(struct packet *pkt, const struct service *service,
 					   struct backend **chosen)
@@ -90,7 +109,7 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 		struct backend *backend;
 
 		tried = tried << 32 | id;
-		id = schedule(table, hash, tried);
+		id = ask_scheduler(pkt, table, hash, tried, i == 0);
 		backend = bpf_map_lookup_elem(&backends, &id);
 		if (!id || !backend)
 			break;

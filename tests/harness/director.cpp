@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
 namespace xlvs::test {
 namespace {
@@ -111,12 +112,6 @@ uint32_t Director::add_service(const Endpoint& at, uint8_t protocol,
   entry.key = key_endpoint(at, protocol, ENDPOINT_SERVICE);
   update("services", &id, &entry);
   set_table(id, table);
-  for (const uint32_t backend_id : table) {
-    backend served{};
-    if (!look("backends", &backend_id, &served)) std::abort();
-    served.service = id;
-    update("backends", &backend_id, &served);
-  }
   add_endpoint(id, at, protocol);
   return id;
 }
@@ -162,6 +157,9 @@ void Director::set_table(uint32_t service_id, table_region how, const std::vecto
   if (!look("services", &service_id, &entry)) std::abort();
   std::memcpy(&entry.table, &how, sizeof(how));
   update("services", &service_id, &entry);
+  std::set<uint32_t> members;
+  for (const slot& one : slots) members.insert(one.backend);
+  for (const uint32_t member : members) set_service(member, service_id);
 }
 
 void Director::set_persistence(uint32_t service_id, uint32_t seconds, uint8_t prefix,
@@ -193,6 +191,20 @@ void Director::set_state(uint32_t backend_id, backend_state state) {
   backend entry{};
   if (!look("backends", &backend_id, &entry)) std::abort();
   entry.state = state;
+  update("backends", &backend_id, &entry);
+}
+
+void Director::set_weight(uint32_t backend_id, uint32_t weight) {
+  backend entry{};
+  if (!look("backends", &backend_id, &entry)) std::abort();
+  entry.weight = weight;
+  update("backends", &backend_id, &entry);
+}
+
+void Director::set_service(uint32_t backend_id, uint32_t service_id) {
+  backend entry{};
+  if (!look("backends", &backend_id, &entry)) std::abort();
+  entry.service = service_id;
   update("backends", &backend_id, &entry);
 }
 
@@ -254,6 +266,26 @@ void Director::age(const flow_key& key, uint32_t jiffies) {
     record.seen -= jiffies;
     update(map, &key, &record);
   }
+}
+
+std::optional<destination> Director::held(uint32_t service_id, const Address& address) const {
+  const destination_key key{service_id, key_address(address)};
+  destination entry{};
+  return look("destinations", &key, &entry) ? std::optional(entry) : std::nullopt;
+}
+
+void Director::put_held(uint32_t service_id, const Address& address, const destination& held) {
+  const destination_key key{service_id, key_address(address)};
+  update("destinations", &key, &held);
+}
+
+void Director::forget_held(uint32_t service_id, const Address& address) {
+  const destination_key key{service_id, key_address(address)};
+  bpf_map_delete_elem(programs_.map("destinations"), &key);
+}
+
+void Director::set_open(uint32_t backend_id, const connections& open) {
+  update("connections", &backend_id, &open);
 }
 
 connections Director::open(uint32_t backend_id) const {

@@ -56,11 +56,15 @@ class Director {
   void set_table(uint32_t service, const std::vector<uint32_t>& table);
   // `how`: the region's scheduler, hash and strict.
   void set_table(uint32_t service, table_region how, const std::vector<slot>& slots);
+  // A second address that the service is reached at.
   void set_persistence(uint32_t service, uint32_t seconds, uint8_t prefix = 128,
                        bool keep_drained = false);
   void set_one_packet(uint32_t service);
   void set_limits(uint32_t backend, uint32_t max_connections, uint32_t min_connections);
   void set_state(uint32_t backend, backend_state state);
+  void set_weight(uint32_t backend, uint32_t weight);
+  // As where another service has its entry.
+  void set_service(uint32_t backend, uint32_t service);
 
   Outcome run(const Bytes& frame, const Arrival& arrival = {});
   Outcome run(const Packet& packet, const Arrival& arrival = {}) {
@@ -80,7 +84,12 @@ class Director {
   void evict_pending(const flow_key& key);
   // Makes a record look as if its last packet had come so many jiffies earlier.
   void age(const flow_key& key, uint32_t jiffies);
+  // Whom lblc and lblcr have given an address to.
+  [[nodiscard]] std::optional<destination> held(uint32_t service, const Address& address) const;
+  void put_held(uint32_t service, const Address& address, const destination& held);
+  void forget_held(uint32_t service, const Address& address);
   [[nodiscard]] connections open(uint32_t backend) const;
+  void set_open(uint32_t backend, const connections& open);
 
   // Every record of "flows" or "pending".
   [[nodiscard]] std::vector<std::pair<flow_key, flow>> records(const char* map) const;

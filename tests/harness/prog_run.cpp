@@ -172,13 +172,14 @@ Result<> Programs::open_and_load() {
       !opened) {
     return opened;
   }
-  const std::array<std::pair<bpf_map*, uint32_t>, 8> entries = {{
+  const std::array<std::pair<bpf_map*, uint32_t>, 9> entries = {{
       {xlvs_->maps.endpoints, sizes_.buckets},
       {xlvs_->maps.services, sizes_.services},
       {xlvs_->maps.tables, sizes_.slots},
       {xlvs_->maps.backends, sizes_.backends},
       {xlvs_->maps.connections, sizes_.backends},
       {xlvs_->maps.backend_counters, sizes_.backends},
+      {xlvs_->maps.destinations, sizes_.destinations},
       {xlvs_->maps.flows, sizes_.flows},
       {xlvs_->maps.pending, sizes_.pending},
   }};

@@ -32,6 +32,7 @@ struct Sizes {
   uint32_t backends = 128;
   uint32_t slots = 4096;
   uint32_t buckets = 64;  // a power of two
+  uint32_t destinations = 64;
   bool operator==(const Sizes&) const = default;
 };
 

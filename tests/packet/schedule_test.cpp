@@ -10,19 +10,16 @@
 #include <thread>
 
 #include "loader/state/configuration.h"
-#include "loader/state/tables.h"
 #include "loader/state/words.h"
 #include "tests/packet/cluster.h"
 #include "tests/packet/row_name.h"
+#include "tests/packet/scheduled.h"
 
 namespace xlvs::test {
 namespace {
 
-constexpr uint16_t port = 9000;
+constexpr uint16_t port = scheduled_port;
 constexpr Wire wire{};
-
-// What becomes of a flow before the next one is opened.
-enum class Then : uint8_t { close, hold };
 
 // What IPVS itself chose (Linux 6.1 and 6.12) for 30 connections in turn over servers 1, 2, 3,
 // added in that order; `!` is refused.
@@ -61,60 +58,15 @@ class Sequences : public testing::TestWithParam<SequenceRow> {};
 
 INSTANTIATE_TEST_SUITE_P(Ipvs, Sequences, testing::ValuesIn(sequence_rows), row_name<SequenceRow>);
 
-std::vector<slot> slots_of(const std::vector<tables::Candidate>& candidates) {
-  std::vector<slot> slots(candidates.size());
-  for (size_t i = 0; i < slots.size(); ++i) {
-    slots[i].backend = candidates[i].id;
-    slots[i].weight = candidates[i].weight;
-  }
-  return slots;
-}
-
-// IPVS puts a new server at its list's head, so the list is the other way round.
-std::vector<tables::Candidate> listed(const std::vector<uint32_t>& weights) {
-  std::vector<tables::Candidate> list;
-  for (auto id = static_cast<uint32_t>(weights.size()); id > 0; --id) {
-    list.push_back({.id = id, .weight = weights[id - 1], .share = weights[id - 1], .seed = id});
-  }
-  return list;
-}
-
-void schedule_by(Director& director, uint32_t service, const Scheduling& scheduling,
-                 const std::vector<uint32_t>& weights) {
-  table_region how{};
-  how.scheduler = static_cast<uint8_t>(scheduling.scheduler);
-  how.hash = static_cast<uint8_t>(scheduling.hash) & 3;
-  how.strict = scheduling.strict_ipvs;
-  director.set_table(service, how, slots_of(tables::make(scheduling, listed(weights), {}).slots));
-}
-
 // A director with backends 1, 2, 3 whose ids and MACs have these numbers.
-Director three_backends() {
-  Director director(Sizes{.slots = 65536});
-  for (const uint8_t number : {uint8_t(1), uint8_t(2), uint8_t(3)}) {
-    director.add_backend(
-        {.endpoint = {backend_of(Family::v4, number), port}, .mac = backend_mac(number)});
-  }
-  return director;
-}
-
-char server_of(const Outcome& outcome) {
-  return outcome.verdict == FORWARD_DR ? static_cast<char>('0' + outcome.frame.at(5) - 0x80) : '!';
-}
+Director three_backends() { return director_with(3, Family::v4, {.slots = 65536}); }
 
 char chosen_for(Director& director, uint16_t from) {
   return server_of(director.run(wire.to_vip() / TCP{.sport = from, .dport = port, .syn = true}));
 }
 
-// Opens a flow and confirms it; the client's FIN closes it.
 char connect(Director& director, uint16_t from, Then then) {
-  const char chosen = chosen_for(director, from);
-  if (chosen == '!') return chosen;
-  director.run(wire.to_vip() / TCP{.sport = from, .dport = port, .ack = true});
-  if (then == Then::close) {
-    director.run(wire.to_vip() / TCP{.sport = from, .dport = port, .fin = true, .ack = true});
-  }
-  return chosen;
+  return connect(director, vip, from, then);
 }
 
 TEST_P(Sequences, AreThoseOfIpvs) {
@@ -317,13 +269,9 @@ TEST(Rings, GiveWhatADrainedBackendHadToOthers) {
       Director director = three_backends();
       const uint32_t service = director.add_service({vip, port}, tcp, {});
       const Scheduling scheduling{scheduler, HashOf::source_port, strict};
-      table_region how{};
-      how.scheduler = static_cast<uint8_t>(scheduler);
-      how.hash = HASH_SOURCE_PORT;
-      how.strict = strict;
       auto list = listed({1, 1, 1});
       list[1].weight = 0;  // server 2
-      director.set_table(service, how, slots_of(tables::make(scheduling, list, {}).slots));
+      schedule_among(director, service, scheduling, list);
       std::map<char, int> chosen;
       for (uint16_t from = 1; from <= 60; ++from) ++chosen[chosen_for(director, from)];
       EXPECT_EQ(chosen['2'], 0);
