@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "loader/state/configuration.h"
+#include "loader/state/tables.h"
 #include "loader/state/words.h"
 #include "tests/packet/cluster.h"
 #include "tests/packet/row_name.h"
@@ -306,6 +307,40 @@ TEST(Twos, SharesFollowWeights) {
   EXPECT_NEAR(chosen['1'], 300, 30);
   EXPECT_NEAR(chosen['2'], 200, 30);
   EXPECT_NEAR(chosen['3'], 100, 30);
+}
+
+// Whoever compares looks at all of 1024: all but one have two flows.
+class Many : public testing::TestWithParam<Scheduler> {};
+
+INSTANTIATE_TEST_SUITE_P(Schedulers, Many,
+                         testing::Values(Scheduler::lc, Scheduler::wlc, Scheduler::sed,
+                                         Scheduler::nq, Scheduler::fo, Scheduler::ovf,
+                                         Scheduler::lblc, Scheduler::lblcr),
+                         [](const auto& row) { return std::string(word(row.param)); });
+
+TEST_P(Many, TheLeastLoadedOf1024IsFound) {
+  constexpr uint32_t members = tables::max_compared;
+  Director director(Sizes{.backends = members + 1, .slots = 8192});
+  for (uint32_t i = 0; i < members; ++i) {
+    const auto at = static_cast<uint16_t>(port + i);
+    director.add_backend({.endpoint = {backend_of(Family::v4, 1), at}, .mac = backend_mac(1)});
+  }
+  const uint32_t service = director.add_service({vip, port}, tcp, {});
+  uint16_t from = 0;
+  for (const uint32_t least : {members, members / 2, 1U}) {
+    std::vector<uint32_t> weights(members, 10);
+    weights[least - 1] = 11;  // for fo and ovf
+    schedule_by(director, service, {GetParam()}, weights);
+    for (uint32_t id = 1; id <= members; ++id) {
+      director.set_open(id, {.active = id == least ? 0U : 2U});
+    }
+    const Endpoint here{client, ++from};
+    director.forget_held(service, vip);
+    chosen_for(director, from);
+    const auto record = director.pending(key_of(here, {vip, port}));
+    ASSERT_TRUE(record);
+    EXPECT_EQ(record->backend, least);
+  }
 }
 
 // New flows on all CPUs at once, each from a port of its own.

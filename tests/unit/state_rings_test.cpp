@@ -77,7 +77,7 @@ TEST(Mh, keeps_the_slots_of_the_drained_where_asked) {
 }
 
 class MhSizes : public ::testing::TestWithParam<size_t> {};
-INSTANTIATE_TEST_SUITE_P(Backends, MhSizes, ::testing::Values(1, 2, 4, 10, 100, 333, 1024));
+INSTANTIATE_TEST_SUITE_P(Backends, MhSizes, ::testing::Values(1, 2, 3, 4, 10, 100, 333, 1024));
 
 // Equal weights, and weights 1 to 7: shares are right to one part in a hundred, and a slot.
 TEST_P(MhSizes, shares_are_exact) {
@@ -105,15 +105,21 @@ double moved(const std::vector<Candidate>& before, const std::vector<Candidate>&
 TEST_P(MhSizes, none_but_its_own_move_when_one_is_drained) {
   const size_t n = GetParam();
   if (n < 2) return;
-  auto list = backends(std::vector<uint32_t>(n, 1));
-  const auto before = mh(list, false);
-  list[n / 2].weight = 0;
-  const auto after = mh(list, false);
-  for (size_t i = 0; i < before.size(); ++i) {
-    if (before[i].id == n / 2 + 1) continue;
-    ASSERT_EQ(before[i].id, after[i].id);
+  for (const uint32_t different : {1U, 7U}) {
+    std::vector<uint32_t> weights;
+    for (size_t i = 0; i < n; ++i) weights.push_back(static_cast<uint32_t>(1 + i % different));
+    const auto sum = std::accumulate(weights.begin(), weights.end(), uint64_t{0});
+    auto list = backends(weights);
+    const auto before = mh(list, false);
+    list[n / 2].weight = 0;
+    const auto after = mh(list, false);
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (before[i].id == n / 2 + 1) continue;
+      ASSERT_EQ(before[i].id, after[i].id);
+    }
+    const double share = weights[n / 2] / static_cast<double>(sum);
+    EXPECT_LE(moved(before, after), share + 0.01);
   }
-  EXPECT_LE(moved(before, after), 1.0 / static_cast<double>(n) + 0.01);
 }
 
 // One of N is taken out of the configuration: of the rest as few as may be.

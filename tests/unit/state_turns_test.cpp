@@ -151,6 +151,24 @@ TEST(Wrr, gives_each_its_share_whatever_the_weights) {
               0.001);
 }
 
+class WrrSizes : public ::testing::TestWithParam<size_t> {};
+INSTANTIATE_TEST_SUITE_P(Backends, WrrSizes, ::testing::Values(1, 2, 3, 5, 10, 100, 1024));
+
+TEST_P(WrrSizes, gives_each_exactly_its_weight_in_a_round) {
+  for (const uint32_t different : {1U, 2U, 7U, 50U}) {
+    std::vector<uint32_t> weights;
+    for (size_t i = 0; i < GetParam(); ++i) {
+      weights.push_back(static_cast<uint32_t>(1 + i % different));
+    }
+    const auto list = added(weights);
+    const auto round = wrr(list, wrr_first_level(list));
+    EXPECT_FALSE(round.apportioned);
+    std::map<uint32_t, size_t> count;
+    for (const auto id : round.slots) ++count[id];
+    for (uint32_t id = 1; id <= weights.size(); ++id) ASSERT_EQ(count[id], weights[id - 1]) << id;
+  }
+}
+
 TEST(Wrr, a_round_of_exactly_the_largest_size_is_exact) {
   const auto round = wrr(added({65535, 1}), 0);
   EXPECT_FALSE(round.apportioned);

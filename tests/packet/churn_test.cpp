@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// What is counted while flows come and go on two CPUs at once.
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <array>
+#include <atomic>
+#include <numeric>
+#include <random>
+#include <thread>
+
+#include "tests/packet/scheduled.h"
+
+namespace xlvs::test {
+namespace {
+
+constexpr uint32_t per_cpu = 10'000;
+constexpr std::array<uint16_t, 2> cpus = {0, 1};
+const std::vector<uint32_t> weights = {3, 2, 1};
+
+bool stay_on(uint16_t cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  return sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+// Each CPU has clients of its own, who use all ports from 1 on.
+bool send(int program, uint16_t client_number, uint32_t port, TCP header) {
+  header.sport = static_cast<uint16_t>(port + 1);
+  header.dport = scheduled_port;
+  const Address from = *Address::parse("198.51.100." + std::to_string(client_number + 1));
+  const Wire wire;
+  Bytes frame = (wire.link(client_mac, director_mac) / wire.ip(from, vip, 64) / header).build();
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<uint32_t>(frame.size());
+  options.repeat = 1;
+  return bpf_prog_test_run_opts(program, &options) == 0;
+}
+
+constexpr TCP syn{.syn = true};
+constexpr TCP ack{.ack = true};
+constexpr TCP fin{.fin = true, .ack = true};
+constexpr TCP reset{.rst = true};
+
+// Opens a CPU's connections one after the other; at random meanwhile some of the last 512 are
+// confirmed, opened again and closed either way, and so are some of the other CPU's.
+void churn(int program, uint16_t cpu, std::atomic<uint32_t>& failures) {
+  if (!stay_on(cpu)) ++failures;
+  std::minstd_rand random(cpu + 1);
+  const std::array<TCP, 6> then = {ack, ack, fin, reset, syn, ack};
+  for (uint32_t port = 0; port < per_cpu; ++port) {
+    if (!send(program, cpu, port, syn)) ++failures;
+    for (int i = 0; i < 3; ++i) {
+      const uint32_t back = static_cast<uint32_t>(random()) % 512;
+      const auto whose = static_cast<uint16_t>(random() % 8 == 0 ? 1 - cpu : cpu);
+      if (!send(program, whose, port - std::min(port, back), then.at(random() % then.size()))) {
+        ++failures;
+      }
+    }
+  }
+}
+
+// Opens and confirms, and nothing is closed.
+void open_and_hold(int program, uint16_t cpu, std::atomic<uint32_t>& failures) {
+  if (!stay_on(cpu)) ++failures;
+  for (uint32_t port = 0; port < per_cpu; ++port) {
+    if (!send(program, cpu, port, syn)) ++failures;
+    if (!send(program, cpu, port, ack)) ++failures;
+  }
+}
+
+class Churn : public testing::TestWithParam<uint32_t> {
+ public:
+  Churn() {
+    schedule_by(director, director.add_service({vip, scheduled_port}, tcp, {}), {Scheduler::wlc},
+                weights);
+  }
+
+  // On both CPUs at once, and sweeps beside them.
+  template <typename Story>
+  void run_on_both(const Story& story) {
+    const int program = director.programs().fd();
+    std::atomic<uint32_t> failures = 0;
+    std::atomic<bool> over = false;
+    std::vector<std::thread> threads;
+    for (const uint16_t cpu : cpus) {
+      threads.emplace_back([&, cpu] { story(program, cpu, failures); });
+    }
+    std::thread sweeper([&] {
+      while (!over) director.expire();
+    });
+    for (std::thread& thread : threads) thread.join();
+    over = true;
+    sweeper.join();
+    EXPECT_EQ(failures, 0U);
+  }
+
+  // All are idle, and one sweep later nothing is counted.
+  void expect_none_after_a_sweep() {
+    for (const auto state : {FLOW_SYN, FLOW_ESTABLISHED, FLOW_FIN, FLOW_CLOSED}) {
+      director.live().timeouts[state] = 0;
+    }
+    director.expire();
+    EXPECT_TRUE(director.records("flows").empty());
+    EXPECT_TRUE(director.records("pending").empty());
+    for (uint32_t id = 1; id <= weights.size(); ++id) {
+      const connections open = director.open(id);
+      EXPECT_EQ(open.active, 0U) << id;
+      EXPECT_EQ(open.inactive, 0U) << id;
+      EXPECT_EQ(open.pending, 0U) << id;
+    }
+  }
+
+  [[nodiscard]] uint64_t flows_of(uint32_t id) { return director.programs().counters(id).flows; }
+
+  Director director = director_with(3, Family::v4, {.flows = 65536, .pending = GetParam()});
+};
+
+// With room for all openings, and with so little that most are evicted.
+INSTANTIATE_TEST_SUITE_P(Pending, Churn, testing::Values(65536, 256),
+                         [](const auto& row) { return std::to_string(row.param); });
+
+TEST_P(Churn, LeavesNothingCounted) {
+  // What is closed is over at once, so that sweeps and packets meet.
+  director.live().timeouts[FLOW_FIN] = 1;
+  director.live().timeouts[FLOW_CLOSED] = 1;
+  run_on_both(churn);
+  EXPECT_GE(flows_of(1) + flows_of(2) + flows_of(3), uint64_t{per_cpu} * cpus.size());
+  expect_none_after_a_sweep();
+}
+
+TEST_P(Churn, SharesAreThoseOfTheWeights) {
+  run_on_both(open_and_hold);
+  const double flows = per_cpu * cpus.size();
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0U);
+  for (uint32_t id = 1; id <= weights.size(); ++id) {
+    const double share = flows * weights[id - 1] / sum;
+    EXPECT_NEAR(static_cast<double>(flows_of(id)), share, share * 0.02) << id;
+    EXPECT_EQ(director.open(id).active + director.open(id).pending, flows_of(id)) << id;
+  }
+  expect_none_after_a_sweep();
+}
+
+}  // namespace
+}  // namespace xlvs::test
