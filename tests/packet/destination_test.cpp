@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "loader/state/configuration.h"
+#include "loader/state/words.h"
 #include "tests/packet/row_name.h"
 #include "tests/packet/scheduled.h"
 
@@ -269,7 +270,11 @@ class EachScheduler : public testing::TestWithParam<std::tuple<Scheduler, Family
 
 INSTANTIATE_TEST_SUITE_P(Destinations, EachScheduler,
                          testing::Combine(testing::ValuesIn(schedulers),
-                                          testing::ValuesIn(families)));
+                                          testing::ValuesIn(families)),
+                         [](const auto& row) {
+                           const std::string scheduler(word(std::get<0>(row.param)));
+                           return scheduler + Wire{std::get<1>(row.param)}.text();
+                         });
 
 TEST_P(EachScheduler, KeepsADestination) {
   auto destinations = with({100, 100, 100});
@@ -361,7 +366,9 @@ TEST_P(EachScheduler, HoldsNoDestinationForAFallback) {
       destinations.director.add_backend({.endpoint = {backend_of(Family::v4, 9), scheduled_port},
                                          .mac = backend_mac(9),
                                          .fallback = true});
-  destinations.director.set_table(destinations.service, {fallback});
+  schedule_among(destinations.director, destinations.service,
+                 {.scheduler = std::get<0>(GetParam())},
+                 {{.id = fallback, .weight = 1, .share = 1}});
   EXPECT_EQ(destinations.connect(1), '9');
   EXPECT_EQ(destinations.set_of(1), "none");
 }
