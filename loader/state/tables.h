@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -17,14 +18,12 @@ constexpr size_t max_slots = 65536;
 constexpr size_t max_compared = 1024;
 
 constexpr table_kind kind_of(Scheduler scheduler) {
-  switch (scheduler) {
-#define X(name, word, table) \
-  case Scheduler::word:      \
-    return TABLE_##table;
-    SCHEDULERS(X)
+  constexpr std::array kinds = {
+#define X(name, word, table) TABLE_##table,
+      SCHEDULERS(X)
 #undef X
-  }
-  return TABLE_MEMBERS;
+  };
+  return kinds.at(static_cast<size_t>(scheduler));
 }
 
 // A backend in the order of IPVS's list (the last to come is first).

@@ -84,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(
         ProblemRow{"string for a boolean", with_services("", R"("manage_vips": ^"yes",)"),
                    "manage_vips", R"(expected true or false, found the string "yes")", ""},
         ProblemRow{"enum word near a known one", with_service(R"("scheduler": ^"wwrr",)", backend),
-                   "services[0].scheduler", R"("dh" or "mh", found the string "wwrr")",
+                   "services[0].scheduler", R"("lblc" or "lblcr", found the string "wwrr")",
                    R"(did you mean "wrr"?)"},
         ProblemRow{"enum word in capitals", with_service(R"("forwarding": ^"NAT",)", backend),
                    "services[0].forwarding", "", R"(did you mean "nat"?)"},
