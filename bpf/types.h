@@ -164,7 +164,7 @@ struct service {
 	__u8 persistence_prefix; /* of the client's address, bits of 128 */
 	__u32 persistence;	 /* seconds that a client stays with its backend; 0: not at all */
 	__u8 keep_drained;	 /* 1: also with one that takes no new clients */
-	__u8 pad;
+	__u8 slot_bits;	 /* mh: its ring has the largest prime below this power of 2 slots */
 	__u16 last_port; /* of a range that begins with key.port; 0: that port alone */
 };
 TYPE_SIZE(struct service, 144);

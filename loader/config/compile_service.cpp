@@ -6,6 +6,7 @@
 
 #include "loader/config/compile_backend.h"
 #include "loader/config/compile_check.h"
+#include "loader/config/words.h"
 #include "loader/state/tables.h"
 
 namespace xlvs::config {
@@ -30,12 +31,27 @@ void compile_persistence(const Node& node, bool is_v4, Scheduling& scheduling, R
   scheduling.expire_drained = node["expire_drained"].get_or(scheduling.expire_drained);
 }
 
+uint16_t compile_slots(const Node& node, uint16_t otherwise, Report& report) {
+  const auto slots = node.get_or(otherwise);
+  const auto* const above = std::lower_bound(mh_sizes.begin(), mh_sizes.end(), slots);
+  if (above != mh_sizes.end() && *above == slots) return slots;
+  std::vector<std::string> sizes;
+  for (const uint16_t size : mh_sizes) sizes.push_back(std::to_string(size));
+  report.error(node, "a ring of mh has " + alternatives(sizes) + " slots",
+               "write " + std::to_string(above == mh_sizes.end() ? mh_sizes.back() : *above));
+  return otherwise;
+}
+
 Scheduling compile_scheduling(const Node& node, Scheduler otherwise, Report& report) {
   Scheduling scheduling;
   scheduling.scheduler = word_or(node["scheduler"], words::schedulers, otherwise);
   const bool is_mh = scheduling.scheduler == Scheduler::mh;
   const bool hashes = is_mh || scheduling.scheduler == Scheduler::sh;
   if (is_mh) scheduling.hash = HashOf::five_tuple;
+  if (!is_mh && node["slots"].get_or(scheduling.slots) != scheduling.slots) {
+    report.note(node["slots"],
+                "only mh looks at it, and this is " + std::string(word(scheduling.scheduler)));
+  }
   if (!hashes) {
     const std::string about =
         "only sh and mh look at it, and this is " + std::string(word(scheduling.scheduler));
@@ -46,6 +62,7 @@ Scheduling compile_scheduling(const Node& node, Scheduler otherwise, Report& rep
     return scheduling;
   }
   scheduling.hash = word_or(node["hash"], words::hashes, scheduling.hash);
+  if (is_mh) scheduling.slots = compile_slots(node["slots"], scheduling.slots, report);
   scheduling.strict_ipvs = node["strict_ipvs"].get_or(false);
   if (!is_mh && scheduling.hash == HashOf::five_tuple) {
     report.error(node["hash"], "sh hashes the source alone, as IPVS does",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -40,6 +41,10 @@ enum class Scheduler : uint8_t {
 // What of a packet sh and mh hash.
 enum class HashOf : uint8_t { source, source_port, five_tuple };
 
+// Primes, the largest below each power of two, so that every step goes all round a ring.
+inline constexpr std::array<uint16_t, 9> mh_sizes{251,  509,   1021,  2039, 4093,
+                                                  8191, 16381, 32749, 65521};
+
 // How a new flow gets a backend.
 struct Scheduling {
   Scheduler scheduler = Scheduler::wrr;
@@ -50,6 +55,7 @@ struct Scheduling {
   uint8_t prefix = 128;        // of the client's address, bits; an IPv4 address has the last 32
   bool expire_drained = true;  // not with a backend that takes no new clients
   bool one_packet = false;     // UDP: each packet is given to a backend anew
+  uint16_t slots = 65521;      // mh: of its ring, one of mh_sizes
 
   bool operator==(const Scheduling&) const = default;
 };
@@ -118,7 +124,7 @@ struct Tables {
   uint32_t pending = 65536;
   uint32_t services = 1024;  // and their further endpoints
   uint32_t backends = 4096;
-  uint32_t slots = 1048576;
+  uint32_t slots = 4194304;
 
   bool operator==(const Tables&) const = default;
 };

@@ -80,6 +80,9 @@ void compare(const Service& before, const Service& after, Lines& lines) {
   if (old.hash != now.hash) {
     lines.push_back(where + "hash " + arrow(word(old.hash), word(now.hash)));
   }
+  if (old.slots != now.slots) {
+    lines.push_back(where + "slots " + arrow(std::to_string(old.slots), std::to_string(now.slots)));
+  }
   if (old.strict_ipvs != now.strict_ipvs) {
     lines.push_back(where + "strict_ipvs " + (now.strict_ipvs ? "false -> true" : "true -> false"));
   }

@@ -2,21 +2,11 @@
 #include "loader/state/rings.h"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 namespace xlvs::tables {
 
 namespace {
-
-constexpr size_t slots_per_weight = 400;
-// The largest below each power of two.
-constexpr std::array<size_t, 9> primes{251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521};
-
-size_t prime_from(size_t number) {
-  const auto found = std::lower_bound(primes.begin(), primes.end(), number);
-  return found == primes.end() ? primes.back() : *found;
-}
 
 // One of splitmix64's steps.
 uint64_t mix(uint64_t value) {
@@ -49,12 +39,6 @@ std::vector<Filler> fillers_of(const std::vector<Candidate>& list) {
             [](const Filler& a, const Filler& b) { return a.candidate.seed < b.candidate.seed; });
   reduce(fillers);
   return fillers;
-}
-
-size_t size_for(const std::vector<Filler>& fillers) {
-  uint64_t sum = 0;
-  for (const auto& filler : fillers) sum += filler.weight;
-  return sum == 0 ? 0 : prime_from(sum * slots_per_weight);
 }
 
 // Calls take(filler) so often, each filler as often as its weight says, to one time.
@@ -108,11 +92,9 @@ std::vector<Candidate> dh(const std::vector<Candidate>& list) {
   return slots;
 }
 
-size_t mh_size(const std::vector<Candidate>& list) { return size_for(fillers_of(list)); }
-
-std::vector<Candidate> mh(const std::vector<Candidate>& list, bool strict) {
+std::vector<Candidate> mh(const std::vector<Candidate>& list, size_t size, bool strict) {
   auto fillers = fillers_of(list);
-  const size_t size = size_for(fillers);
+  if (fillers.empty()) return {};
   for (auto& filler : fillers) {
     filler.next = mix(filler.candidate.seed) % size;
     filler.skip = mix(filler.candidate.seed + 1) % (size - 1) + 1;

@@ -17,12 +17,11 @@ std::vector<Candidate> sh(const std::vector<Candidate>& list);
 // 256 slots in turn, whatever the weights.
 std::vector<Candidate> dh(const std::vector<Candidate>& list);
 
-// At least 400 slots for each unit of the reduced weights, so that shares are exact to one part in
-// a hundred; the size is one of a few primes, up to 65521, so that it seldom changes and with it
-// who serves whom. Depends on addresses and configured weights, not on the order of the list, so
-// directors of the same configuration agree. The slots of those that take no flows now go to the
-// others in turn, or stay if `strict`; no other slot moves.
-std::vector<Candidate> mh(const std::vector<Candidate>& list, bool strict);
-size_t mh_size(const std::vector<Candidate>& list);
+// `size` slots, one of mh_sizes, whoever is in the list: so when one of N leaves it, hardly more
+// than its own clients move (of 65521 slots at most one in a hundred more). Depends on addresses
+// and configured weights, not on the order of the list, so directors of the same configuration
+// agree. The slots of those that take no flows now go to the others in turn, or stay if `strict`;
+// no other slot moves.
+std::vector<Candidate> mh(const std::vector<Candidate>& list, size_t size, bool strict);
 
 }  // namespace xlvs::tables

@@ -47,7 +47,7 @@ Table make_wrr(const std::vector<Candidate>& list, uint32_t level) {
 std::vector<Candidate> make_ring(const Scheduling& scheduling, const std::vector<Candidate>& list) {
   if (scheduling.scheduler == Scheduler::sh) return sh(list);
   if (scheduling.scheduler == Scheduler::dh) return dh(list);
-  return mh(list, scheduling.strict_ipvs);
+  return mh(list, scheduling.slots, scheduling.strict_ipvs);
 }
 
 Table make_compared(std::vector<Candidate> list) {
@@ -85,7 +85,7 @@ size_t size_of(const Service& service) {
     case Scheduler::dh:
       return ring_size;
     case Scheduler::mh:
-      return std::max(mh_size(list), mh_size({{.id = 1, .weight = 1, .share = 1}}));
+      return service.scheduling.slots;
     default:
       return std::max<size_t>(list.size(), 1);
   }

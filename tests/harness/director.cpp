@@ -281,7 +281,7 @@ void Director::put_held(uint32_t service_id, const Address& address, const desti
 
 void Director::forget_held(uint32_t service_id, const Address& address) {
   const destination_key key{service_id, key_address(address)};
-  bpf_map_delete_elem(programs_.map("destinations"), &key);
+  bpf_map_delete_elem(programs_->map("destinations"), &key);
 }
 
 void Director::set_open(uint32_t backend_id, const connections& open) {

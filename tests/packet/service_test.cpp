@@ -140,7 +140,6 @@ TEST_P(Endpoints, OpenFlowsHoldTheTemplateWhicheverEndpointTheyCameBy) {
   auto record = director.confirmed(key);
   ASSERT_TRUE(record);
   record->seen -= 10 * director.live().second;
-  record->stay.held -= 10 * director.live().second;
   director.put_confirmed(key, *record);
   director.expire();
   EXPECT_EQ(syn(80), chosen);

@@ -49,7 +49,7 @@ constexpr const char* full = R"({
        {"address": "web.example.net", "forwarding": "dr", "weight": 65535,
         "check": {"type": "tcp", "port": 22, "jitter": 0.5, "timeout": "1s"}}]},
     {"name": "b", "vip": "2001:db8::1", "port": 53, "protocol": "udp", "scheduler": "mh",
-     "hash": "source_port", "strict_ipvs": true, "one_packet": true,
+     "hash": "source_port", "slots": 251, "strict_ipvs": true, "one_packet": true,
      "persistence": {"timeout": "90s", "prefix": 64, "expire_drained": false},
      "forwarding": "dr", "on_failure": "drain", "fallback": null,
      "backends": [
@@ -101,7 +101,8 @@ Service expected_b() {
                         .persistence = seconds(90),
                         .prefix = 64,
                         .expire_drained = false,
-                        .one_packet = true};
+                        .one_packet = true,
+                        .slots = 251};
   Check unchecked = global_check();
   unchecked.type = CheckType::none;
   Check asked = global_check();
