@@ -50,9 +50,11 @@ Result<KernelPlane::Maps> KernelPlane::open_maps(const std::string& pins_folder)
   if (!connections_map) return connections_map.error();
   auto counters_map = open_pinned_map(at(pins::backend_counters), sizeof(::backend_counters));
   if (!counters_map) return counters_map.error();
-  return Maps{std::move(*endpoints_map), std::move(*services_map), std::move(*tables_map),
-              std::move(*backends_map),  std::move(*settings_map), std::move(*connections_map),
-              std::move(*counters_map)};
+  auto destinations_map = open_pinned_map(at(pins::destinations), sizeof(::destination));
+  if (!destinations_map) return destinations_map.error();
+  return Maps{std::move(*endpoints_map), std::move(*services_map),    std::move(*tables_map),
+              std::move(*backends_map),  std::move(*settings_map),    std::move(*connections_map),
+              std::move(*counters_map),  std::move(*destinations_map)};
 }
 
 Result<std::unique_ptr<KernelPlane>> KernelPlane::open(const std::string& pins_folder) {
@@ -281,6 +283,9 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
     return region.error().in("service " + change.name);
   }
   publish_table(scheduled.id, *region);
+  if (scheduled.scheduling.scheduler != change.scheduling.scheduler) {
+    forget_destinations(scheduled.id);
+  }
   // Not read by packets:
   entry.mark = table.mark;
   wire::copy_text(change.name, entry.name);
@@ -291,6 +296,18 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
   applied.scheduling = change.scheduling;
   applied.table = std::move(members);
   return {};
+}
+
+// A scheduler begins without those of another, as with IPVS.
+void KernelPlane::forget_destinations(uint32_t service) {
+  const int map = maps_.destinations.fd.get();
+  std::vector<destination_key> keys;
+  destination_key key{};
+  for (bool any = bpf_map_get_next_key(map, nullptr, &key) == 0; any;
+       any = bpf_map_get_next_key(map, &key, &key) == 0) {
+    if (key.service == service) keys.push_back(key);
+  }
+  for (const auto& one : keys) bpf_map_delete_elem(map, &one);
 }
 
 // ---- what has been removed ----

@@ -56,6 +56,7 @@ class KernelPlane final : public Plane {
     MappedArray<struct settings> settings;
     Map connections;
     Map backend_counters;
+    Map destinations;
   };
   struct Scheduled {  // what a service's table was made from
     uint32_t id = 0;
@@ -92,6 +93,7 @@ class KernelPlane final : public Plane {
                                    const std::vector<tables::Candidate>& slots);
   void patch_table(uint32_t service, const std::vector<tables::Candidate>& list);
   void publish_table(uint32_t service, table_region region);
+  void forget_destinations(uint32_t service);
   // Puts a key into the index, after a grace period if only erased entries have room.
   Result<void> enter(const endpoint_key& key, uint64_t word);
   void close(const ServiceKey& endpoint);

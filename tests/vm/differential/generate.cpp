@@ -14,9 +14,15 @@ namespace {
 
 // In turn, case by case. One line adds a scheduler.
 constexpr std::array schedulers{
-    Scheduler::rr, Scheduler::wrr, Scheduler::lc,   Scheduler::wlc, Scheduler::sed, Scheduler::nq,
-    Scheduler::fo, Scheduler::ovf, Scheduler::twos, Scheduler::sh,  Scheduler::dh,  Scheduler::mh,
+    Scheduler::rr, Scheduler::wrr, Scheduler::lc,   Scheduler::wlc,   Scheduler::sed,
+    Scheduler::nq, Scheduler::fo,  Scheduler::ovf,  Scheduler::twos,  Scheduler::sh,
+    Scheduler::dh, Scheduler::mh,  Scheduler::lblc, Scheduler::lblcr,
 };
+
+// By intent dh does not refuse, and lblc does not go beyond a limit: counts would go apart.
+bool takes_limits(Scheduler scheduler) {
+  return scheduler != Scheduler::dh && scheduler != Scheduler::lblc;
+}
 
 class Generator {
  public:
@@ -100,8 +106,7 @@ class Generator {
   }
 
   void draw_limits(Server& server) {
-    // dh by intent does not refuse, so that counts go apart.
-    if (!limits_) limits_ = one_in(3) && now().scheduling.scheduler != Scheduler::dh;
+    if (!limits_) limits_ = one_in(3) && takes_limits(now().scheduling.scheduler);
     server.max = server.min = 0;
     if (!*limits_ || one_in(3)) return;
     server.max = static_cast<uint32_t>(1 + below(8));
@@ -194,7 +199,8 @@ class Generator {
     Scheduling scheduling = now().scheduling;
     do {
       scheduling.scheduler = one_of(schedulers);
-    } while (!is_exact(scheduling.scheduler));
+    } while (!is_exact(scheduling.scheduler) ||
+             (limits_.value_or(false) && !takes_limits(scheduling.scheduler)));
     draw_flags(scheduling);
     return Reschedule{scheduling};
   }
