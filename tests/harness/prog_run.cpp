@@ -83,10 +83,16 @@ Result<> shared(const bpf_object* from, bpf_object* to) {
   return {};
 }
 
+// Each next key is asked for before the last is deleted: without it, the kernel begins anew.
 void clear(int hash, size_t key_size) {
   std::vector<uint8_t> key(key_size);
-  while (bpf_map_get_next_key(hash, nullptr, key.data()) == 0)
+  std::vector<uint8_t> next(key_size);
+  bool found = bpf_map_get_next_key(hash, nullptr, key.data()) == 0;
+  while (found) {
+    found = bpf_map_get_next_key(hash, key.data(), next.data()) == 0;
     bpf_map_delete_elem(hash, key.data());
+    key.swap(next);
+  }
 }
 
 Result<> fill_with_zeros(int array, uint32_t entries, size_t value_size) {
