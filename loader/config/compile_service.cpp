@@ -36,6 +36,7 @@ uint16_t compile_slots(const Node& node, uint16_t otherwise, Report& report) {
   const auto* const above = std::lower_bound(mh_sizes.begin(), mh_sizes.end(), slots);
   if (above != mh_sizes.end() && *above == slots) return slots;
   std::vector<std::string> sizes;
+  sizes.reserve(mh_sizes.size());
   for (const uint16_t size : mh_sizes) sizes.push_back(std::to_string(size));
   report.error(node, "a ring of mh has " + alternatives(sizes) + " slots",
                "write " + std::to_string(above == mh_sizes.end() ? mh_sizes.back() : *above));

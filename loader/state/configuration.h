@@ -124,7 +124,7 @@ struct Tables {
   uint32_t pending = 65536;
   uint32_t services = 1024;  // and their further endpoints
   uint32_t backends = 4096;
-  uint32_t slots = 4194304;
+  uint32_t slots = 1048576;
 
   bool operator==(const Tables&) const = default;
 };

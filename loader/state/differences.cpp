@@ -69,11 +69,7 @@ void compare(const std::string& where, const Backend& before, const Backend& aft
   if (before.check != after.check) lines.push_back(name + ", its check has changed");
 }
 
-void compare(const Service& before, const Service& after, Lines& lines) {
-  const std::string where = "service " + after.name + ": ";
-  if (before.name != after.name) lines.push_back(where + "its name was " + before.name);
-  const Scheduling& old = before.scheduling;
-  const Scheduling& now = after.scheduling;
+void compare(const std::string& where, const Scheduling& old, const Scheduling& now, Lines& lines) {
   if (old.scheduler != now.scheduler) {
     lines.push_back(where + "scheduler " + arrow(word(old.scheduler), word(now.scheduler)));
   }
@@ -98,12 +94,23 @@ void compare(const Service& before, const Service& after, Lines& lines) {
   if (old.one_packet != now.one_packet) {
     lines.push_back(where + "one_packet " + (now.one_packet ? "false -> true" : "true -> false"));
   }
+}
+
+void compare_endpoints(const std::string& where, const Service& before, const Service& after,
+                       Lines& lines) {
   for (const auto& endpoint : only_in(before.also, after.also)) {
     lines.push_back(where + endpoint.text() + " is no longer its endpoint");
   }
   for (const auto& endpoint : only_in(after.also, before.also)) {
     lines.push_back(where + endpoint.text() + " is its endpoint, too");
   }
+}
+
+void compare(const Service& before, const Service& after, Lines& lines) {
+  const std::string where = "service " + after.name + ": ";
+  if (before.name != after.name) lines.push_back(where + "its name was " + before.name);
+  compare(where, before.scheduling, after.scheduling, lines);
+  compare_endpoints(where, before, after, lines);
   if (before.on_failure != after.on_failure) {
     lines.push_back(where + "on_failure " +
                     arrow(words::find(words::on_failures, before.on_failure),

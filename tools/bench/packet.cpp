@@ -29,6 +29,7 @@ const Address vip = *Address::parse("192.0.2.80");
 constexpr uint16_t port = 80;
 const Address nat_vip = *Address::parse("192.0.2.81");
 const Address elsewhere = *Address::parse("192.0.2.99");
+const Address ranges_vip = *Address::parse("192.0.2.82");
 
 [[noreturn]] void give_up(const std::string& why) {
   (void)std::fprintf(stderr, "bench: %s\n", why.c_str());
@@ -89,6 +90,7 @@ struct Case {
   Bytes frame;
   int action;
   bool opens = false;  // a SYN of each flow goes before, so that they are known
+  Address vip = xlvs::test::vip;
   uint32_t turn = 0;
   std::vector<double> samples{};
 };
@@ -128,8 +130,26 @@ void print(const std::vector<Case>& cases) {
   }
 }
 
+constexpr uint32_t many = 10'000;
+
+// A director of so many services, each a port of a vip; and on the vip of the cases a thousand
+// ranges of one port beside them.
+void add_services(Director& director, uint32_t backend, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::string address = "198.18." + std::to_string(i >> 8) + "." + std::to_string(i & 255);
+    director.add_service({*Address::parse(address), port}, tcp, {backend});
+  }
+}
+
+void add_ranges(Director& director, uint32_t service) {
+  std::vector<port_range> ranges;
+  for (uint16_t first = 1; first <= 1000; ++first) ranges.push_back({first, first, service});
+  director.add_ports(ranges_vip, tcp, 0, ranges);
+}
+
 void run() {
   Director director({.flows = 524'288, .pending = 65'536});
+  Director crowded({.services = many + 16, .slots = 4 * many, .buckets = 16'384});
   Driver driver;
   const uint32_t near = director.add_backend(
       {.endpoint = {*Address::parse("198.51.100.1"), port}, .mac = Mac{{2, 0, 0, 0, 0, 9}}});
@@ -138,25 +158,35 @@ void run() {
                                                 .mac = Mac{{2, 0, 0, 0, 0, 8}}});
   director.add_service({vip, port}, tcp, {near});
   director.add_service({nat_vip, port}, tcp, {behind});
+  const uint32_t near_of_many = crowded.add_backend(
+      {.endpoint = {*Address::parse("198.51.100.1"), port}, .mac = Mac{{2, 0, 0, 0, 0, 9}}});
+  add_ranges(crowded, crowded.add_service({vip, port}, tcp, {near_of_many}));
+  add_services(crowded, near_of_many, many);
 
   const int xlvs = director.programs().fd();
+  const int xlvs_of_many = crowded.programs().fd();
   const Bytes ack = tcp_frame(vip, false);
   const Bytes nat_ack = tcp_frame(nat_vip, false);
   std::vector<Case> cases{
       {"floor: drop", driver.floor_drop(), 1, ack, XDP_DROP},
       {"floor: swap MACs and send", driver.floor_tx(), 1, ack, XDP_TX},
       {"no service", xlvs, 1, tcp_frame(elsewhere, false), XDP_PASS},
+      {"no service, of 10,001", xlvs_of_many, 1, tcp_frame(elsewhere, false), XDP_PASS},
       {"dr: 1 flow", xlvs, 1, ack, XDP_TX, true},
+      {"dr: 1 flow, one of 10,001 services", xlvs_of_many, 1, ack, XDP_TX, true},
+      {"dr: 1 flow, a port in 1,000 ranges", xlvs_of_many, 1, tcp_frame(ranges_vip, false), XDP_TX,
+       true, ranges_vip},
       {"dr: 10,000 flows", xlvs, 10'000, ack, XDP_TX, true},
       {"dr: 100,000 flows", xlvs, 100'000, ack, XDP_TX, true},
-      {"dr: a new flow each packet", xlvs, 0, tcp_frame(vip, true), XDP_TX, false, 1U << 24},
-      {"nat: 1 flow", xlvs, 1, nat_ack, XDP_TX, true},
-      {"nat: 10,000 flows", xlvs, 10'000, nat_ack, XDP_TX, true},
-      {"nat: 100,000 flows", xlvs, 100'000, nat_ack, XDP_TX, true},
-      {"nat: a new flow each packet", xlvs, 0, tcp_frame(nat_vip, true), XDP_TX, false, 1U << 25},
+      {"dr: a new flow each packet", xlvs, 0, tcp_frame(vip, true), XDP_TX, false, vip, 1U << 24},
+      {"nat: 1 flow", xlvs, 1, nat_ack, XDP_TX, true, nat_vip},
+      {"nat: 10,000 flows", xlvs, 10'000, nat_ack, XDP_TX, true, nat_vip},
+      {"nat: 100,000 flows", xlvs, 100'000, nat_ack, XDP_TX, true, nat_vip},
+      {"nat: a new flow each packet", xlvs, 0, tcp_frame(nat_vip, true), XDP_TX, false, nat_vip,
+       1U << 25},
   };
   for (auto& one : cases) {
-    if (one.opens) open_flows(driver, one, one.frame == ack ? vip : nat_vip);
+    if (one.opens) open_flows(driver, one, one.vip);
   }
   for (auto& one : cases) measure(driver, one, warm_packets);
   for (auto& one : cases) one.samples.clear();
