@@ -78,12 +78,14 @@ static __attribute__((noinline)) int confirm_template(const struct flow_key *flo
 	struct service *service = bpf_map_lookup_elem(&services, &service_id);
 	struct flow template;
 	struct flow_key key;
+	long err;
 
 	if (!service || !service->persistence)
 		return 0;
 	key = template_key(flow, service);
 	template = make_template(service, backend, now);
-	bpf_map_update_elem(&flows, &key, &template, BPF_NOEXIST);
-	bpf_map_delete_elem(&pending, &key);
+	err = bpf_map_update_elem(&flows, &key, &template, BPF_NOEXIST);
+	if (!err || err == -17 /* EEXIST */)
+		bpf_map_delete_elem(&pending, &key);
 	return 0;
 }

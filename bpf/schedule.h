@@ -140,7 +140,8 @@ static __always_inline __u32 position(const struct search *search, __u32 attempt
 		return (hash + attempt) % RING_SIZE;
 	}
 	/* The size is a prime, so that every step goes all round. */
-	return (hash + attempt * (1 + (search->hash >> 32) % (search->region.size - 1))) %
+	return (hash % search->region.size +
+		(__u64)attempt * (1 + (search->hash >> 32) % (search->region.size - 1))) %
 	       search->region.size;
 }
 

@@ -97,7 +97,9 @@ static __always_inline void renew_reply(struct xdp_md *ctx, struct packet *pkt,
 
 	if (backend->forwarding != FORWARDING_NAT)
 		return;
-	if (found && READ_ONCE(found->backend) == pkt->backend) {
+	if (found && READ_ONCE(found->backend) == pkt->backend &&
+	    found->vip_port == pkt->flow.server_port &&
+	    same_address(&found->vip, &pkt->flow.server)) {
 		touch(found, pkt->now);
 		return;
 	}

@@ -142,7 +142,7 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 	if (verdict != NEXT)
 		return refuse(ctx, pkt, verdict);
 	if (!service->one_packet)
-		return open_flow(ctx, pkt, *chosen, service->persistence != 0);
+		return open_flow(ctx, pkt, *chosen, service->persistence && !(*chosen)->fallback);
 	count_opened(pkt);
 	renew_reply(ctx, pkt, *chosen);
 	return NEXT;

@@ -87,7 +87,7 @@ uint16_t common_port(const std::vector<ServiceKey>& endpoints) {
 void Claims::claim(const Node& node, const ServiceKey& endpoint, const std::string& service,
                    size_t line, Report& report) {
   const auto [taken, fresh] = claimed_.emplace(endpoint, Claimant{service, line});
-  if (!fresh && taken->second.line == line) {
+  if (!fresh && taken->second.service == service) {
     report.error(node, endpoint.text() + " is in this service twice", "remove one of them");
   } else if (!fresh) {
     report.error(node, endpoint.text() + " belongs to service " + taken->second.text() + " already",

@@ -48,7 +48,7 @@ void KernelPlane::adopt_table(ServiceEntry& service) {
 void KernelPlane::adopt_replies() {
   index_.erase_unless([this](const endpoint_key& key) {
     if (key.kind == ENDPOINT_SERVICE) return owners_.contains(wire::service_key(key));
-    if (key.kind == ENDPOINT_PORTS) return true;
+    if (key.kind == ENDPOINT_PORTS) return ports_.contains(wire::service_key(key));
     return reply_users_.contains({wire::from_wire(key.address), key.port});
   });
   for (const auto& [backend, users] : reply_users_) {
@@ -73,7 +73,11 @@ void KernelPlane::adopt_services() {
                                                       .open = endpoints})
                            .second;
     if (!fresh) continue;
-    for (const auto& endpoint : endpoints) owners_.emplace(endpoint, key);
+    for (const auto& endpoint : endpoints) {
+      owners_.emplace(endpoint, key);
+      if (endpoint.is_one_port()) continue;
+      ports_[{{endpoint.vip.address, 0}, endpoint.protocol}].push_back({endpoint, id});
+    }
     scheduled_.emplace(key, Scheduled{id, scheduling, {}});
     service_ids_.take_at(id, 1);
     if (const auto region = region_of(entry); region.size > 0) {
@@ -85,18 +89,20 @@ void KernelPlane::adopt_services() {
 void KernelPlane::adopt_ports() {
   index_.for_each([this](const endpoint_key& key, uint64_t word) {
     if (key.kind != ENDPOINT_PORTS) return;
-    ++port_endpoints_;
     const auto region = PortRegion::of(word);
     slots_.take_at(region.offset, region.size());
   });
-  publish(maps_.settings[0].port_endpoints, port_endpoints_);
+  publish(maps_.settings[0].port_endpoints, static_cast<__u32>(ports_.size()));
 }
 
 void KernelPlane::adopt_backend(uint32_t id, const std::map<uint32_t, ServiceKey>& services) {
   ::backend& backend = maps_.backends[id];
   backend_ids_.take_at(id, 1);
   const BackendEntry entry = wire::from_wire(backend);
-  if (entry.key.forwarding == Forwarding::nat) ++reply_users_[entry.key.endpoint];
+  if (entry.key.forwarding == Forwarding::nat && ++reply_users_[entry.key.endpoint] == 1 &&
+      entry.key.endpoint.port == 0) {
+    ++any_port_replies_;
+  }
   const auto service = services.find(backend.service);
   if (service == services.end()) {
     disown(id);

@@ -2,6 +2,7 @@
 // How packets find their service, and replies of NAT backends the way back: what a KernelPlane
 // writes to the index.
 #include <algorithm>
+#include <map>
 
 #include "bpf/types.h"
 #include "loader/plane/kernel_plane.h"
@@ -12,22 +13,46 @@ namespace xlvs {
 
 namespace {
 
-slot range_of(const ServiceKey& endpoint, uint32_t service) {
-  slot range{};
-  range.ports = {.first = endpoint.vip.port, .last = endpoint.last_port, .service = service};
-  return range;
+// Of all that is opened for a vip, the later over the earlier: what is served already goes on being
+// served while ranges are cut and moved. The first slot has all other ports.
+std::vector<slot> paint(const std::vector<OpenPorts>& opened) {
+  std::vector<slot> slots(1);
+  std::map<uint16_t, port_range> ranges;
+  for (const auto& [endpoint, service] : opened) {
+    const uint16_t first = endpoint.vip.port;
+    const uint16_t last = endpoint.last_port;
+    if (first == 0) {
+      slots.front().ports.service = service;
+      continue;
+    }
+    for (auto next = ranges.begin(); next != ranges.end() && next->second.first <= last;) {
+      const port_range under = next->second;
+      if (under.last < first) {
+        ++next;
+        continue;
+      }
+      next = ranges.erase(next);
+      if (under.first < first) {
+        ranges[under.first] = {under.first, static_cast<uint16_t>(first - 1), under.service};
+      }
+      if (under.last > last) {
+        const auto behind = static_cast<uint16_t>(last + 1);
+        ranges[behind] = {behind, under.last, under.service};
+      }
+    }
+    ranges[first] = {first, last, service};
+  }
+  for (const auto& [first, range] : ranges) {
+    slot one{};
+    one.ports = range;
+    slots.push_back(one);
+  }
+  return slots;
 }
 
-// The slot of an endpoint's ports, or the first of those behind it. The one of all other ports is
-// the first of all.
-slot* place_of(std::span<slot> slots, const ServiceKey& endpoint) {
-  if (endpoint.vip.port == 0) return slots.data();
-  const auto before = [&](const slot& one) { return one.ports.first < endpoint.vip.port; };
-  return &*std::partition_point(slots.begin() + 1, slots.end(), before);
-}
-
-bool is_range(const slot& one, const ServiceKey& endpoint) {
-  return one.ports.first == endpoint.vip.port && one.ports.last == endpoint.last_port;
+// All endpoints of several ports of the vip.
+ServiceKey vip_of(const ServiceKey& endpoint) {
+  return {{endpoint.vip.address, 0}, endpoint.protocol};
 }
 
 }  // namespace
@@ -77,30 +102,17 @@ std::span<slot> KernelPlane::slots_of(const PortRegion& region) const {
   return maps_.tables.values().subspan(region.offset, region.size());
 }
 
-// A range that has a place already changes by one store; else the vip's ranges are written anew.
 Result<void> KernelPlane::open_ports(const ServiceKey& endpoint, uint32_t service) {
-  const endpoint_key key = wire::ports_key(endpoint);
-  const uint64_t word = index_.find(key);
-  const slot range = range_of(endpoint, service);
-  std::vector<slot> ranges(1);
-  if (word != 0) {
-    const auto slots = slots_of(PortRegion::of(word));
-    slot* place = place_of(slots, endpoint);
-    if (place != slots.data() + slots.size() && is_range(*place, endpoint)) {
-      publish(place->cursor, range.cursor);
-      return {};
-    }
-    ranges.assign(slots.begin(), slots.end());
-    ranges.erase(std::remove_if(ranges.begin() + 1, ranges.end(),
-                                [](const slot& one) { return one.ports.service == 0; }),
-                 ranges.end());
+  auto opened = ports_[vip_of(endpoint)];
+  std::erase_if(opened, [&](const OpenPorts& one) { return one.endpoint == endpoint; });
+  opened.push_back({endpoint, service});
+  auto written = write_ports(wire::ports_key(endpoint), paint(opened));
+  if (written) {
+    ports_[vip_of(endpoint)] = std::move(opened);
+  } else if (ports_[vip_of(endpoint)].empty()) {
+    ports_.erase(vip_of(endpoint));
   }
-  if (endpoint.vip.port == 0) {
-    ranges.front() = range;
-  } else {
-    ranges.insert(ranges.begin() + (place_of(ranges, endpoint) - ranges.data()), range);
-  }
-  return write_ports(key, ranges);
+  return written;
 }
 
 Result<void> KernelPlane::write_ports(const endpoint_key& key, const std::vector<slot>& ranges) {
@@ -114,34 +126,48 @@ Result<void> KernelPlane::write_ports(const endpoint_key& key, const std::vector
     slots_.release(region.offset, region.size());
     return entered;
   }
-  if (old == 0) {
-    publish(maps_.settings[0].port_endpoints, ++port_endpoints_);
-  } else {
-    slots_.release(PortRegion::of(old).offset, PortRegion::of(old).size());
-  }
+  if (old != 0) slots_.release(PortRegion::of(old).offset, PortRegion::of(old).size());
+  publish(maps_.settings[0].port_endpoints, static_cast<__u32>(ports_.size()));
   return {};
 }
 
-// Needs no room: the ports stay where they are and lead nowhere.
 void KernelPlane::close_ports(const ServiceKey& endpoint) {
   const endpoint_key key = wire::ports_key(endpoint);
+  auto& opened = ports_[vip_of(endpoint)];
+  std::erase_if(opened, [&](const OpenPorts& one) { return one.endpoint == endpoint; });
   const auto region = PortRegion::of(index_.find(key));
-  const auto slots = slots_of(region);
-  publish(place_of(slots, endpoint)->cursor, range_of(endpoint, 0).cursor);
-  const auto unused = [](const slot& one) { return one.ports.service == 0; };
-  if (!std::all_of(slots.begin(), slots.end(), unused)) return;
+  if (!opened.empty()) {
+    const auto ranges = paint(opened);
+    // Without room for fewer ranges, those that are no longer open lead nowhere.
+    if (!write_ports(key, ranges)) leave_only(region, ranges);
+    return;
+  }
+  ports_.erase(vip_of(endpoint));
   index_.erase(key);
   slots_.release(region.offset, region.size());
-  publish(maps_.settings[0].port_endpoints, --port_endpoints_);
+  publish(maps_.settings[0].port_endpoints, static_cast<__u32>(ports_.size()));
+}
+
+void KernelPlane::leave_only(const PortRegion& region, const std::vector<slot>& ranges) {
+  for (slot& one : slots_of(region)) {
+    const bool stays = std::any_of(ranges.begin(), ranges.end(), [&](const slot& range) {
+      return range.ports.first == one.ports.first && range.ports.service == one.ports.service;
+    });
+    slot nobody = one;
+    nobody.ports.service = 0;
+    if (!stays) publish(one.cursor, nobody.cursor);
+  }
 }
 
 // ---- the way back of NAT ----
 
 Result<void> KernelPlane::open_replies(const Endpoint& backend) {
   if (reply_users_[backend]++ > 0) return {};
+  if (backend.port == 0) ++any_port_replies_;
   auto opened = enter(wire::reply_key(backend), 1);
   if (!opened) {
     reply_users_.erase(backend);
+    if (backend.port == 0) --any_port_replies_;
     return opened;
   }
   publish_reply_endpoints();
@@ -152,14 +178,13 @@ void KernelPlane::close_replies(const Endpoint& backend) {
   const auto users = reply_users_.find(backend);
   if (users == reply_users_.end() || --users->second > 0) return;
   reply_users_.erase(users);
+  if (backend.port == 0) --any_port_replies_;
   index_.erase(wire::reply_key(backend));
   publish_reply_endpoints();
 }
 
 void KernelPlane::publish_reply_endpoints() {
-  const auto any_port = std::count_if(reply_users_.begin(), reply_users_.end(),
-                                      [](const auto& one) { return one.first.port == 0; });
-  publish(maps_.settings[0].any_port_replies, static_cast<__u32>(any_port));
+  publish(maps_.settings[0].any_port_replies, any_port_replies_);
   publish(maps_.settings[0].reply_endpoints, static_cast<__u32>(reply_users_.size()));
 }
 

@@ -19,6 +19,12 @@
 
 namespace xlvs {
 
+// An endpoint of several ports that leads to a service.
+struct OpenPorts {
+  ServiceKey endpoint;
+  uint32_t service = 0;
+};
+
 // The only writer of the pinned maps. It begins with what it finds in them, so that an agent goes
 // on where the last one ended, however that was.
 class KernelPlane final : public Plane {
@@ -101,6 +107,7 @@ class KernelPlane final : public Plane {
   Result<void> open_ports(const ServiceKey& endpoint, uint32_t service);
   Result<void> write_ports(const endpoint_key& key, const std::vector<slot>& ranges);
   void close_ports(const ServiceKey& endpoint);
+  void leave_only(const PortRegion& region, const std::vector<slot>& ranges);
   Result<void> open_replies(const Endpoint& backend);
   void close_replies(const Endpoint& backend);
   void publish_reply_endpoints();
@@ -125,10 +132,11 @@ class KernelPlane final : public Plane {
     unsigned sweeps = 0;  // since it was removed, or since it is GONE
     bool gone = false;
   };
-  std::map<uint32_t, Retired> retired_;       // removed backends
-  std::map<BackendPath, uint32_t> draining_;  // those of them that may come back
-  std::map<ServiceKey, ServiceKey> owners_;   // endpoint -> service
-  uint32_t port_endpoints_ = 0;               // keys of the index that lead to ranges of ports
+  std::map<uint32_t, Retired> retired_;                 // removed backends
+  std::map<BackendPath, uint32_t> draining_;            // those of them that may come back
+  std::map<ServiceKey, ServiceKey> owners_;             // endpoint -> service
+  std::map<ServiceKey, std::vector<OpenPorts>> ports_;  // by vip, in the order they were opened
+  uint32_t any_port_replies_ = 0;
   std::map<Endpoint, unsigned> reply_users_;  // backends by where they answer from
 };
 

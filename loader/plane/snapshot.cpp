@@ -69,7 +69,7 @@ std::set<uint32_t> serving(const Arrays& arrays, const ::service& service) {
   return ids;
 }
 
-// What is pending may be off until a sweep, and then also below 0.
+// Each may be below 0 for a moment, and what is pending until a sweep.
 uint32_t counted_or_0(__u32 count) { return static_cast<__s32>(count) > 0 ? count : 0; }
 
 BackendView view_of(const ::backend& backend, uint32_t id, const std::set<uint32_t>& serving,
@@ -81,8 +81,8 @@ BackendView view_of(const ::backend& backend, uint32_t id, const std::set<uint32
   ::connections open{};
   bpf_map_lookup_elem(connections.fd.get(), &id, &open);
   view.full = open.full != 0;
-  view.active = open.active + counted_or_0(open.pending_active);
-  view.inactive = open.inactive + counted_or_0(open.pending_inactive);
+  view.active = counted_or_0(open.active) + counted_or_0(open.pending_active);
+  view.inactive = counted_or_0(open.inactive) + counted_or_0(open.pending_inactive);
   view.counters = counters_of(counters, id);
   return view;
 }

@@ -35,8 +35,7 @@ void put_backends(const ServiceEntry& before, const ServiceEntry& after, When no
   }
 }
 
-void update(const ServiceEntry& before, const ServiceEntry& after, const Endpoints& wanted,
-            std::vector<Change>& changes) {
+void update(const ServiceEntry& before, const ServiceEntry& after, std::vector<Change>& changes) {
   put_backends(before, after, When::before_table, changes);
   if (before.table != after.table || before.name != after.name ||
       before.scheduling != after.scheduling) {
@@ -46,9 +45,6 @@ void update(const ServiceEntry& before, const ServiceEntry& after, const Endpoin
     if (!before.open.contains(endpoint)) changes.emplace_back(OpenEndpoint{after.key, endpoint});
   }
   put_backends(before, after, When::after_table, changes);
-  for (const ServiceKey& endpoint : before.open) {
-    if (!wanted.contains(endpoint)) changes.emplace_back(CloseEndpoint{after.key, endpoint});
-  }
   for (const auto& entry : before.backends) {
     if (after.find(entry.key) == nullptr) {
       changes.emplace_back(RemoveBackend{after.key, entry.key, false});
@@ -65,10 +61,23 @@ void remove(const ServiceEntry& service, std::vector<Change>& changes) {
 
 }  // namespace
 
-// An endpoint that goes from one service to another is opened for its new one and never closed.
+// An endpoint that goes from one service to another is opened for its new one and never closed; of
+// a range, a part may go.
 bool is_taken_over(const ServiceEntry& service, const Endpoints& wanted) {
-  return std::any_of(service.open.begin(), service.open.end(),
-                     [&](const ServiceKey& endpoint) { return wanted.contains(endpoint); });
+  return std::any_of(service.open.begin(), service.open.end(), [&](const ServiceKey& endpoint) {
+    return !endpoint.is_one_port() || wanted.contains(endpoint);
+  });
+}
+
+// Last, so that what goes to another service has gone there.
+void close_endpoints(const State& applied, const State& effective, const Endpoints& wanted,
+                     std::vector<Change>& changes) {
+  for (const auto& [key, service] : applied) {
+    if (!effective.contains(key)) continue;
+    for (const ServiceKey& endpoint : service.open) {
+      if (!wanted.contains(endpoint)) changes.emplace_back(CloseEndpoint{key, endpoint});
+    }
+  }
 }
 
 void remove_services(const State& applied, const State& effective, const Endpoints& wanted,
@@ -89,12 +98,13 @@ std::vector<Change> diff(const State& applied, const State& effective) {
     const auto before = applied.find(key);
     if (before == applied.end()) {
       changes.emplace_back(AddService{key, service.name, service.scheduling});
-      update({.key = key, .name = service.name, .scheduling = service.scheduling}, service, wanted,
+      update({.key = key, .name = service.name, .scheduling = service.scheduling}, service,
              changes);
     } else {
-      update(before->second, service, wanted, changes);
+      update(before->second, service, changes);
     }
   }
+  close_endpoints(applied, effective, wanted, changes);
   remove_services(applied, effective, wanted, true, changes);
   return changes;
 }

@@ -62,6 +62,14 @@ check "what was there goes on, what is new serves" \
 check "the range is no longer served" refused "$vip:8000"
 check "it is said" logged "service web: tcp $vip:8000-8009 is no longer its endpoint"
 equal "entries of the index" "$(index_entries)" 2
+served dr "$one | $small | .services[0].also = [{port: \"8000-8004\"}]"
+check "a range is served" alternates "$(all_ask "$vip:8000" "$vip:8004")"
+check "and what is behind it is not" refused "$vip:8005"
+served dr "$one | $small | .services[0].also = [{port: \"8000-8008\"}]"
+check "it grows" alternates "$(all_ask "$vip:8000" "$vip:8008")"
+served dr "$one | $small | .services[0].also = [{port: \"8000-8002\"}]"
+check "it shrinks" alternates "$(all_ask "$vip:8000" "$vip:8002")"
+check "to its new end" refused "$vip:8003"
 served dr "$one | $small | .services[0].also = $also | .services +=
   [.services[0] | .name = \"other\" | .port = 8004 | .also = [] | .backends |= [.[0]]]"
 equal "a port of its own comes before the range" \
