@@ -90,7 +90,7 @@ struct Case {
   Bytes frame;
   int action;
   bool opens = false;  // a SYN of each flow goes before, so that they are known
-  Address vip = xlvs::test::vip;
+  Address to = vip;
   uint32_t turn = 0;
   std::vector<double> samples{};
 };
@@ -186,7 +186,7 @@ void run() {
        1U << 25},
   };
   for (auto& one : cases) {
-    if (one.opens) open_flows(driver, one, one.vip);
+    if (one.opens) open_flows(driver, one, one.to);
   }
   for (auto& one : cases) measure(driver, one, warm_packets);
   for (auto& one : cases) one.samples.clear();
