@@ -76,7 +76,7 @@ void KernelPlane::adopt_services() {
     for (const auto& endpoint : endpoints) {
       owners_.emplace(endpoint, key);
       if (endpoint.is_one_port()) continue;
-      ports_[{{endpoint.vip.address, 0}, endpoint.protocol}].push_back({endpoint, id});
+      ports_[vip_of(endpoint)].push_back({endpoint, id});
     }
     scheduled_.emplace(key, Scheduled{id, scheduling, {}});
     service_ids_.take_at(id, 1);

@@ -50,11 +50,6 @@ std::vector<slot> paint(const std::vector<OpenPorts>& opened) {
   return slots;
 }
 
-// All endpoints of several ports of the vip.
-ServiceKey vip_of(const ServiceKey& endpoint) {
-  return {{endpoint.vip.address, 0}, endpoint.protocol};
-}
-
 }  // namespace
 
 // ---- services ----

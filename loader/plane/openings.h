@@ -17,6 +17,11 @@ using Openings = std::map<uint32_t, std::set<ServiceKey>>;
 
 Openings read_openings(const Index& index, std::span<const slot> tables);
 
+// What all endpoints of several ports of a vip have in common.
+inline ServiceKey vip_of(const ServiceKey& endpoint) {
+  return {{endpoint.vip.address, 0}, endpoint.protocol};
+}
+
 // Where a vip's ranges of ports lie: `offset` has the service of all other ports, `ranges` slots
 // follow.
 struct PortRegion {

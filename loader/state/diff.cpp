@@ -59,8 +59,6 @@ void remove(const ServiceEntry& service, std::vector<Change>& changes) {
   }
 }
 
-}  // namespace
-
 // An endpoint that goes from one service to another is opened for its new one and never closed; of
 // a range, a part may go.
 bool is_taken_over(const ServiceEntry& service, const Endpoints& wanted) {
@@ -88,6 +86,8 @@ void remove_services(const State& applied, const State& effective, const Endpoin
     }
   }
 }
+
+}  // namespace
 
 std::vector<Change> diff(const State& applied, const State& effective) {
   std::vector<Change> changes;
