@@ -68,8 +68,7 @@ static __always_inline bool is_left(const struct flow_key *key, const struct flo
 {
 	if (key->direction == DIRECTION_REPLY)
 		return is_idle(record, lingering(key), context->now) && is_orphan(key, record);
-	return is_gone(backend) ||
-	       (!context->sweep.first && is_template_idle(record, context->now));
+	return is_gone(backend) || is_template_idle(record, context->now);
 }
 
 /* Its flow is open. */
@@ -85,7 +84,7 @@ static __always_inline void hold_template(const struct flow_key *flow, __u32 bac
 	key = template_key(flow, service);
 	template = find_record(&key);
 	if (template && READ_ONCE(template->backend) == backend)
-		WRITE_ONCE(template->stay.held, now);
+		WRITE_ONCE(template->held, now);
 }
 
 static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
@@ -227,13 +226,14 @@ static long sweep_destination(void *map, struct destination_key *key,
 SEC("syscall")
 int expire(struct sweep *result)
 {
-	struct sweep_context context = { .now = bpf_jiffies64(), .sweep.first = result->first };
+	struct sweep_context context = { .now = bpf_jiffies64() };
 
 	bpf_for_each_map_elem(&flows, sweep_flow, &context, 0);
 	bpf_for_each_map_elem(&connections, begin_recount, NULL, 0);
 	bpf_for_each_map_elem(&pending, sweep_pending, &context, 0);
 	bpf_for_each_map_elem(&connections, end_recount, NULL, 0);
 	bpf_for_each_map_elem(&destinations, sweep_destination, &context, 0);
+	WRITE_ONCE(settings.swept, context.now);
 	*result = context.sweep;
 	return 0;
 }

@@ -18,8 +18,8 @@ static __always_inline struct flow make_template(const struct service *service, 
 		.word = flow_word(bpf_get_prandom_u32(), FLOW_TEMPLATE),
 		.seen = now,
 		.backend = backend,
-		.stay = { .timeout = service->persistence * READ_ONCE(settings.second),
-			  .held = now },
+		.timeout = service->persistence * READ_ONCE(settings.second),
+		.held = now,
 	};
 }
 
@@ -62,13 +62,16 @@ static __attribute__((noinline)) __u32 find_template(const struct flow_key *flow
 	return id;
 }
 
-static __attribute__((noinline)) int
+/* The backend that the client has from now on: of another CPU's template, if that was first. */
+static __attribute__((noinline)) __u32
 open_template(const struct flow_key *flow, const struct service *service, __u32 backend, __u32 now)
 {
 	struct flow_key key = template_key(flow, service);
-	struct flow template = make_template(service, backend, now);
+	struct flow template = make_template(service, backend, now), *first;
 
-	return bpf_map_update_elem(&pending, &key, &template, BPF_NOEXIST);
+	bpf_map_update_elem(&pending, &key, &template, BPF_NOEXIST);
+	first = find_record(&key);
+	return first ? READ_ONCE(first->backend) : backend;
 }
 
 /* A flow of the template is confirmed, and so is the template, also if pending has evicted it. */

@@ -107,14 +107,13 @@ static __always_inline bool is_reply_idle(const struct flow_key *flow,
 	return !reply || is_idle(reply, state, now);
 }
 
-/* No new flow for its timeout, and none open of late. */
+/* No new flow for its timeout, and the last whole sweep saw none open. */
 static __always_inline bool is_template_idle(const struct flow *template, __u32 now)
 {
-	__u32 timeout = READ_ONCE(template->stay.timeout);
+	__s32 idle = now - READ_ONCE(template->seen);
 
-	return (__s32)(now - READ_ONCE(template->seen)) >= (__s32)timeout &&
-	       (__s32)(now - READ_ONCE(template->stay.held)) >=
-		       (__s32)(2 * READ_ONCE(settings.second));
+	return idle >= (__s32)READ_ONCE(template->timeout) &&
+	       (__s32)(READ_ONCE(template->held) - READ_ONCE(settings.swept)) < 0;
 }
 
 /* ---- ending ------------------------------------------------------------------------------- */

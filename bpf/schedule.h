@@ -24,7 +24,10 @@ struct search {
 	};
 	__u64 excluded; /* the last two chosen, who could not serve this client */
 	__u32 unusable; /* turns, rings: the last one found so */
-	__u32 total;	/* twos: of the weights */
+	union {
+		__u32 total;   /* twos: of the weights */
+		__u32 members; /* turns, rings: how many */
+	};
 	struct candidate {
 		__u32 backend; /* 0: none yet */
 		__u32 weight;
@@ -96,6 +99,33 @@ static __always_inline bool settle_for(struct search *search, const union slot *
 	return false;
 }
 
+static long ask_member(__u32 attempt, struct search *search)
+{
+	__u32 number = (search->hash + attempt) % search->members;
+	union slot *slot = slot_at(&search->region, search->region.size + 1 + number);
+
+	return !slot || settle_for(search, slot);
+}
+
+/* Where those that have most of a long table are full, the others would be far away. */
+static __always_inline void ask_members(struct search *search)
+{
+	union slot *slot;
+
+	if (search->region.size <= MAX_LOOKS)
+		return;
+	slot = slot_at(&search->region, search->region.size);
+	if (!slot)
+		return;
+	search->members = slot->members;
+	bpf_loop(search->members, ask_member, search, 0);
+}
+
+static __always_inline __u32 looks(__u32 size)
+{
+	return size < MAX_LOOKS ? size : MAX_LOOKS;
+}
+
 static long take_turn(__u32 skipped, struct search *search)
 {
 	union slot *slot = slot_at(&search->region, (search->hash + skipped) % search->region.size);
@@ -119,7 +149,9 @@ static __always_inline void take_turns(struct search *search)
 	if (!slot)
 		return;
 	search->hash = __sync_fetch_and_add(&slot->cursor, 1);
-	bpf_loop(search->region.size, take_turn, search, 0);
+	bpf_loop(looks(search->region.size), take_turn, search, 0);
+	if (!search->found.backend)
+		ask_members(search);
 	if (!search->found.backend)
 		__sync_fetch_and_add(&slot->cursor, -1);
 	else if (search->skipped)
@@ -152,6 +184,14 @@ static long look_in_ring(__u32 attempt, struct search *search)
 	if (!slot || settle_for(search, slot))
 		return 1;
 	return search->region.strict;
+}
+
+static __always_inline void search_ring(struct search *search)
+{
+	/* One more: the first attempt of sh is beside its round. */
+	bpf_loop(looks(search->region.size + 1), look_in_ring, search, 0);
+	if (!search->found.backend && !search->region.strict)
+		ask_members(search);
 }
 
 /* The Linux kernel's hash_32() (include/linux/hash.h) to the ring's eight bits. */
@@ -277,13 +317,13 @@ static long add_weight(__u32 number, struct search *search)
 	return 0;
 }
 
+/* The last one, where some have become full since the weights were added up. */
 static __always_inline void draw(struct candidate *drawn, __s32 *left, const struct candidate *one)
 {
 	if (*left < 0)
 		return;
 	*left -= one->weight;
-	if (*left < 0)
-		*drawn = *one;
+	*drawn = *one;
 }
 
 static long draw_both(__u32 number, struct search *search)
@@ -335,8 +375,7 @@ __attribute__((noinline)) __u32 schedule(__u64 table, __u64 hash, __u64 excluded
 	case SCHEDULER_SH:
 	case SCHEDULER_DH:
 	case SCHEDULER_MH:
-		/* One more: the first attempt of sh is beside its round. */
-		bpf_loop(search.region.size + 1, look_in_ring, &search, 0);
+		search_ring(&search);
 		break;
 	case SCHEDULER_TWOS:
 		take_less_loaded(&search);

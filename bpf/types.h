@@ -171,7 +171,8 @@ TYPE_SIZE(struct service, 144);
 
 /*
  * Where a service's table lies, and how it is read: slot `offset` is its cursor, `size` slots of
- * backends follow.
+ * backends follow. Behind more than MAX_LOOKS of turns or of a ring, one slot says how many serve,
+ * and each of them has one more.
  */
 struct table_region {
 	__u32 offset;
@@ -192,7 +193,8 @@ struct port_range {
 TYPE_SIZE(struct port_range, 8);
 
 union slot {
-	__u64 cursor; /* of the region's first slot: how many flows were scheduled by it */
+	__u64 cursor;  /* of the region's first slot: how many flows were scheduled by it */
+	__u64 members; /* behind a long table: how many follow */
 	struct {
 		__u32 backend;
 		__u32 weight; /* 0: keeps its slots, takes no flows */
@@ -203,6 +205,12 @@ TYPE_SIZE(union slot, 8);
 
 /* sh and dh have as many slots, as those of IPVS. */
 #define RING_SIZE 256
+
+/*
+ * So many slots are asked for a backend that is not full. sh looks at all of its ring and, at
+ * first, beside it.
+ */
+#define MAX_LOOKS (RING_SIZE + 1)
 
 enum forwarding {
 	FORWARDING_DR = 0,
@@ -285,10 +293,9 @@ enum flow_state {
 };
 
 /*
- * A flow's record. Only `word`, `seen` and, of a template, `stay.held` change: {nonce:32, state:32}
- * by compare-and-swap, and who succeeds moves the counts. The nonce tells a record from its
- * successor in the same memory: what was read from the record holds if the word is the same
- * afterwards.
+ * A flow's record. Only `word`, `seen` and `held` change: {nonce:32, state:32} by compare-and-swap,
+ * and who succeeds moves the counts. The nonce tells a record from its successor in the same
+ * memory: what was read from the record holds if the word is the same afterwards.
  */
 struct flow {
 	__u64 word;
@@ -296,16 +303,17 @@ struct flow {
 	__u32 backend;
 	union {
 		union next_hop next_hop; /* the way back of NAT */
-		struct {
-			__u32 timeout; /* jiffies */
-			__u32 held;    /* when a sweep last saw a flow of it */
-		} stay;		       /* of a template */
+		__u32 timeout;		 /* a template: jiffies */
 	};
 	/* The way back of NAT, unused forward: */
 	struct address vip;
 	__u16 vip_port;
-	__u16 persistent;	/* forward: 1: it holds its client's template */
-	__u32 route_generation; /* settings.route_generation when next_hop was looked up */
+	__u16 persistent; /* forward: 1: it holds its client's template */
+	/* Each may be stored to a successor: that would be looked up, or stay, once more. */
+	union {
+		__u32 route_generation; /* settings.route_generation when next_hop was looked up */
+		__u32 held; /* a template: when the last sweep began that saw a flow of it */
+	};
 };
 TYPE_SIZE(struct flow, 48);
 
@@ -359,7 +367,7 @@ struct interface {
 };
 TYPE_SIZE(struct interface, 16);
 
-/* Each word is read on its own; the agent changes one at a time. */
+/* Each word is read on its own; the agent changes one at a time, the expiry `swept`. */
 struct settings {
 	__u32 timeouts[FLOW_STATES]; /* jiffies, by enum flow_state */
 	__u32 route_generation;	     /* raised when the way to a client may have changed */
@@ -368,9 +376,11 @@ struct settings {
 	__u32 port_endpoints;	     /* ENDPOINT_PORTS, likewise */
 	__u32 second;		     /* jiffies */
 	__u32 refusals_per_second;   /* RST and ICMP answers, per CPU */
+	__u32 swept;		     /* jiffies, the low 32 bits, when the last whole sweep began */
+	__u32 pad;
 	struct interface interfaces[MAX_INTERFACES];
 };
-TYPE_SIZE(struct settings, 56 + 16 * MAX_INTERFACES);
+TYPE_SIZE(struct settings, 64 + 16 * MAX_INTERFACES);
 
 /* ---- verdicts ------------------------------------------------------------------------------ */
 
@@ -434,11 +444,10 @@ struct counter {
 };
 TYPE_SIZE(struct counter, 16);
 
-/* What the expiry program is told and answers. */
+/* What the expiry program answers. */
 struct sweep {
 	__u32 flows; /* records seen */
 	__u32 pending;
 	__u32 expired;
-	__u32 first; /* 1: none was before, so nobody has said which templates have open flows */
 };
-TYPE_SIZE(struct sweep, 16);
+TYPE_SIZE(struct sweep, 12);

@@ -117,11 +117,11 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 			verdict = REFUSE_REPLY_TAKEN;
 			continue;
 		}
-		pkt->backend = id;
-		*chosen = backend;
 		if (service->persistence && !backend->fallback)
-			open_template(&pkt->flow, service, id, pkt->now);
-		return NEXT;
+			id = open_template(&pkt->flow, service, id, pkt->now);
+		pkt->backend = id;
+		*chosen = bpf_map_lookup_elem(&backends, &id);
+		return *chosen ? NEXT : DROP_FLOW_BUSY;
 	}
 	return verdict;
 }

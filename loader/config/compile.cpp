@@ -93,7 +93,7 @@ std::map<std::pair<Address, Protocol>, size_t> port_slots_of(const std::vector<S
   return slots;
 }
 
-// What the services' tables take while the largest of them is made anew, each with its cursor.
+// What the services' tables take while the largest of them is made anew.
 size_t slots_of(const std::vector<Service>& services) {
   size_t sum = 0;
   size_t largest = 0;
@@ -101,7 +101,7 @@ size_t slots_of(const std::vector<Service>& services) {
     sum += size;
     largest = std::max(largest, size);
   };
-  for (const Service& service : services) add(1 + tables::size_of(service));
+  for (const Service& service : services) add(tables::size_of(service));
   for (const auto& [vip, size] : port_slots_of(services)) add(size);
   return sum + largest;
 }

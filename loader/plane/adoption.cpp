@@ -81,7 +81,7 @@ void KernelPlane::adopt_services() {
     scheduled_.emplace(key, Scheduled{id, scheduling, {}});
     service_ids_.take_at(id, 1);
     if (const auto region = region_of(entry); region.size > 0) {
-      slots_.take_at(region.offset, region.size + 1);
+      slots_.take_at(region.offset, extent(region));
     }
   }
 }

@@ -223,20 +223,27 @@ tables::Past KernelPlane::past_of(const Scheduled& scheduled) const {
 }
 
 Result<table_region> KernelPlane::write_table(const Scheduling& scheduling,
-                                              const std::vector<tables::Candidate>& slots) {
-  if (slots.empty()) return table_region{};
-  const auto size = static_cast<uint32_t>(slots.size());
-  const auto offset = take(slots_, size + 1, "slots");
+                                              const tables::Table& table) {
+  if (table.slots.empty()) return table_region{};
+  const auto slots = wire::to_wire(table);
+  const auto offset = take(slots_, static_cast<uint32_t>(slots.size()), "slots");
   if (!offset) return offset.error();
-  maps_.tables[*offset].cursor = 0;
-  for (uint32_t i = 0; i < size; ++i) maps_.tables[*offset + 1 + i] = wire::to_wire(slots[i]);
-  return wire::to_wire(scheduling, *offset, size);
+  std::copy(slots.begin(), slots.end(), maps_.tables.values().subspan(*offset).begin());
+  return wire::to_wire(scheduling, *offset, static_cast<uint32_t>(table.slots.size()));
+}
+
+uint32_t KernelPlane::extent(table_region region) const {
+  if (region.size == 0) return 0;
+  const uint32_t slots = 1 + region.size;
+  const bool is_long = tables::is_long(static_cast<Scheduler>(region.scheduler), region.size);
+  return is_long ? slots + 1 + static_cast<uint32_t>(maps_.tables[region.offset + slots].members)
+                 : slots;
 }
 
 void KernelPlane::publish_table(uint32_t service, table_region region) {
   const auto old = region_of(maps_.services[service]);
   publish(maps_.services[service].table, std::bit_cast<__u64>(region));
-  if (old.size > 0) slots_.release(old.offset, old.size + 1);
+  if (old.size > 0) slots_.release(old.offset, extent(old));
 }
 
 // Where there is no room for a new table: the turns of those that serve no longer go to others,
@@ -248,11 +255,11 @@ void KernelPlane::patch_table(uint32_t service, const std::vector<tables::Candid
   }
   if (serving.empty()) return publish_table(service, {});
   const auto region = region_of(maps_.services[service]);
+  const auto slots = maps_.tables.values().subspan(region.offset, extent(region));
   auto next = serving.begin();
-  for (uint32_t i = 1; i <= region.size; ++i) {
-    slot& one = maps_.tables[region.offset + i];
-    if (serving.contains(one.backend)) continue;
-    publish(one.cursor, static_cast<__u64>(next->second));
+  for (size_t i = 1; i < slots.size(); ++i) {
+    if (i == 1 + size_t{region.size} || serving.contains(slots[i].backend)) continue;
+    publish(slots[i].cursor, static_cast<__u64>(next->second));
     if (++next == serving.end()) next = serving.begin();
   }
 }
@@ -276,7 +283,7 @@ Result<void> KernelPlane::apply_one(const SetTable& change) {
     spdlog::warn("service {}: its weights need more than {} slots; shares are approximate",
                  change.name, tables::max_slots);
   }
-  const auto region = write_table(change.scheduling, table.slots);
+  const auto region = write_table(change.scheduling, table);
   if (!region) {
     patch_table(scheduled.id, list);
     applied.table.reset();

@@ -95,8 +95,9 @@ class KernelPlane final : public Plane {
                                                           const std::vector<Member>& members) const;
   [[nodiscard]] std::vector<tables::Candidate> read_slots(table_region region) const;
   [[nodiscard]] tables::Past past_of(const Scheduled& scheduled) const;
-  Result<table_region> write_table(const Scheduling& scheduling,
-                                   const std::vector<tables::Candidate>& slots);
+  // How many slots a table takes, with its cursor and its members.
+  [[nodiscard]] uint32_t extent(table_region region) const;
+  Result<table_region> write_table(const Scheduling& scheduling, const tables::Table& table);
   void patch_table(uint32_t service, const std::vector<tables::Candidate>& list);
   void publish_table(uint32_t service, table_region region);
   void forget_destinations(uint32_t service);

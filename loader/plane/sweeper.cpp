@@ -3,8 +3,6 @@
 
 #include <bpf/bpf.h>
 
-#include <utility>
-
 #include "expire.skel.h"
 #include "loader/plane/map.h"
 
@@ -28,7 +26,6 @@ Result<Sweeper> Sweeper::load(const std::string& pins) {
 
 Result<sweep> Sweeper::run() {
   sweep result{};
-  result.first = std::exchange(first_, false) ? 1 : 0;
   bpf_test_run_opts options{};
   options.sz = sizeof options;
   options.ctx_in = &result;

@@ -27,7 +27,6 @@ class Sweeper {
 
   explicit Sweeper(Skeleton skeleton) : skeleton_(std::move(skeleton)) {}
   Skeleton skeleton_;
-  bool first_ = true;
 };
 
 }  // namespace xlvs

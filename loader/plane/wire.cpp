@@ -93,6 +93,18 @@ slot to_wire(const tables::Candidate& candidate) {
   return out;
 }
 
+std::vector<slot> to_wire(const tables::Table& table) {
+  const auto append = [](std::vector<slot>& slots, const std::vector<tables::Candidate>& list) {
+    for (const auto& candidate : list) slots.push_back(to_wire(candidate));
+  };
+  std::vector<slot> slots(1);
+  append(slots, table.slots);
+  if (table.serving.empty()) return slots;
+  slots.emplace_back().members = table.serving.size();
+  append(slots, table.serving);
+  return slots;
+}
+
 table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t size) {
   table_region region{};
   region.offset = offset;

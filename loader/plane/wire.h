@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "bpf/types.h"
 #include "loader/state/state.h"
@@ -30,6 +31,8 @@ std::optional<Egress> from_wire(const next_hop& hop);
 backend_state to_wire(BackendState state);
 
 slot to_wire(const tables::Candidate& candidate);
+// With its cursor, at 0.
+std::vector<slot> to_wire(const tables::Table& table);
 table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t size);
 void set_scheduling(::service& service, const Scheduling& scheduling);
 Scheduling scheduling_of(const ::service& service);

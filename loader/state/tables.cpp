@@ -50,14 +50,13 @@ std::vector<Candidate> make_ring(const Scheduling& scheduling, const std::vector
   return mh(list, scheduling.slots, scheduling.strict_ipvs);
 }
 
-Table make_compared(std::vector<Candidate> list) {
+std::vector<Candidate> serving(std::vector<Candidate> list) {
   std::erase_if(list, [](const Candidate& candidate) { return candidate.weight == 0; });
-  return {.slots = std::move(list)};
+  return list;
 }
 
-}  // namespace
-
-Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, const Past& past) {
+Table make_slots(const Scheduling& scheduling, const std::vector<Candidate>& list,
+                 const Past& past) {
   switch (kind_of(scheduling.scheduler)) {
     case TABLE_TURNS:
       return scheduling.scheduler == Scheduler::rr ? make_rr(list, past)
@@ -67,28 +66,45 @@ Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, con
     case TABLE_MEMBERS:
       break;
   }
-  return make_compared(list);
+  return {.slots = serving(list)};
 }
 
-size_t size_of(const Service& service) {
+// One slot is for the fallback.
+size_t members_of(const Service& service) { return std::max<size_t>(service.backends.size(), 1); }
+
+// Whoever leaves takes more away than the others' common divisor may lose.
+size_t turns_of(const Service& service) {
   std::vector<Candidate> list;
   list.reserve(service.backends.size());
-  for (const auto& backend : service.backends) {
-    list.push_back({.id = 1, .weight = backend.weight, .share = backend.weight});
-  }
-  // Whoever leaves takes more away than the others' common divisor may lose; and one slot is for
-  // the fallback.
+  for (const auto& backend : service.backends) list.push_back({.id = 1, .weight = backend.weight});
+  return std::max<size_t>(wrr_size(list), 1);
+}
+
+size_t slots_of(const Service& service) {
   switch (service.scheduling.scheduler) {
     case Scheduler::wrr:
-      return std::max<size_t>(wrr_size(list), 1);
+      return turns_of(service);
     case Scheduler::sh:
     case Scheduler::dh:
       return ring_size;
     case Scheduler::mh:
       return service.scheduling.slots;
     default:
-      return std::max<size_t>(list.size(), 1);
+      return members_of(service);
   }
+}
+
+}  // namespace
+
+Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, const Past& past) {
+  Table table = make_slots(scheduling, list, past);
+  if (is_long(scheduling.scheduler, table.slots.size())) table.serving = serving(list);
+  return table;
+}
+
+size_t size_of(const Service& service) {
+  const size_t slots = slots_of(service);
+  return 1 + slots + (is_long(service.scheduling.scheduler, slots) ? 1 + members_of(service) : 0);
 }
 
 bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t mark,

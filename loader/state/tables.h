@@ -26,6 +26,11 @@ constexpr table_kind kind_of(Scheduler scheduler) {
   return kinds.at(static_cast<size_t>(scheduler));
 }
 
+// Are a table's members written behind its slots? bpf/types.h, struct table_region.
+constexpr bool is_long(Scheduler scheduler, size_t slots) {
+  return kind_of(scheduler) != TABLE_MEMBERS && slots > MAX_LOOKS;
+}
+
 // A backend in the order of IPVS's list (the last to come is first).
 struct Candidate {
   uint32_t id = 0;
@@ -47,6 +52,7 @@ struct Past {
 
 struct Table {
   std::vector<Candidate> slots;
+  std::vector<Candidate> serving;  // each once, where is_long()
   uint32_t mark = 0;  // where it begins: wrr: the level; rr: after whom, 0: at the list's head
   bool apportioned = false;  // shares are approximate: more than max_slots were needed
 };
@@ -57,7 +63,8 @@ struct Table {
 //   The others: the members themselves, for their loads to be compared.
 Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, const Past& past);
 
-// How many slots the service's table has at most, whoever is up.
+// How many slots the service's table takes at most, whoever is up: with its cursor, and its members
+// where it is long.
 size_t size_of(const Service& service);
 
 // Could make() have made these slots of this list? `mark` as it was kept.

@@ -148,18 +148,23 @@ void Director::set_table(uint32_t service_id, const std::vector<uint32_t>& table
   set_table(service_id, {}, slots);
 }
 
-void Director::set_table(uint32_t service_id, table_region how, const std::vector<slot>& slots) {
+void Director::set_table(uint32_t service_id, table_region how, const std::vector<slot>& slots,
+                         const std::vector<slot>& members) {
   how.offset = slots_;
   how.size = static_cast<uint32_t>(slots.size()) & 0xfffff;
   append({});
   for (const slot& one : slots) append(one);
+  slot count{};
+  count.members = members.size();
+  if (!members.empty()) append(count);
+  for (const slot& one : members) append(one);
   service entry{};
   if (!look("services", &service_id, &entry)) std::abort();
   std::memcpy(&entry.table, &how, sizeof(how));
   update("services", &service_id, &entry);
-  std::set<uint32_t> members;
-  for (const slot& one : slots) members.insert(one.backend);
-  for (const uint32_t member : members) set_service(member, service_id);
+  std::set<uint32_t> named;
+  for (const slot& one : slots) named.insert(one.backend);
+  for (const uint32_t one : named) set_service(one, service_id);
 }
 
 void Director::set_persistence(uint32_t service_id, uint32_t seconds, uint8_t prefix,

@@ -283,6 +283,37 @@ TEST(Rings, GiveWhatADrainedBackendHadToOthers) {
   }
 }
 
+// The one that is not full has one turn of 2001, and with Maglev few of the slots.
+TEST(LongTables, FindTheOneThatIsNotFull) {
+  for (const Scheduler scheduler : {Scheduler::wrr, Scheduler::mh}) {
+    Director director(Sizes{.slots = 8192});
+    for (uint8_t number = 1; number <= 3; ++number) {
+      director.add_backend(
+          {.endpoint = {backend_of(Family::v4, number), port}, .mac = backend_mac(number)});
+    }
+    const uint32_t service = director.add_service({vip, port}, tcp, {});
+    schedule_by(director, service, {scheduler, HashOf::five_tuple}, {1000, 1000, 1});
+    director.set_limits(1, 1, 0);
+    director.set_limits(2, 1, 0);
+    director.set_limits(3, 20, 0);
+    std::map<char, int> chosen;
+    for (uint16_t from = 1; from <= 30; ++from) ++chosen[connect(director, from, hold)];
+    EXPECT_EQ(chosen, (std::map<char, int>{{'1', 1}, {'2', 1}, {'3', 20}, {'!', 8}}))
+        << word(scheduler);
+  }
+}
+
+TEST(LongTables, OfAStrictRingRefuse) {
+  Director director = three_backends();
+  const uint32_t service = director.add_service({vip, port}, tcp, {});
+  schedule_by(director, service, {Scheduler::mh, HashOf::five_tuple, true}, {100, 100, 1});
+  director.set_limits(1, 1, 0);
+  director.set_limits(2, 1, 0);
+  std::map<char, int> chosen;
+  for (uint16_t from = 1; from <= 60; ++from) ++chosen[connect(director, from, hold)];
+  EXPECT_GT(chosen['!'], 50);
+}
+
 TEST(Rings, OfMaglevFollowWhatTheyHash) {
   Director director = three_backends();
   const uint32_t service = director.add_service({vip, port}, tcp, {});

@@ -40,7 +40,8 @@ void schedule_among(Director& director, uint32_t service, const Scheduling& sche
   how.strict = scheduling.strict_ipvs;
   Scheduling small = scheduling;  // a test makes many tables, and its map is small
   small.slots = 1021;
-  director.set_table(service, how, slots_of(tables::make(small, list, {}).slots));
+  const auto table = tables::make(small, list, {});
+  director.set_table(service, how, slots_of(table.slots), slots_of(table.serving));
   for (const auto& candidate : list) director.set_weight(candidate.id, candidate.weight);
 }
 

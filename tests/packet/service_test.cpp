@@ -137,13 +137,11 @@ TEST_P(Endpoints, OpenFlowsHoldTheTemplateWhicheverEndpointTheyCameBy) {
   send(TCP{.sport = 1000, .dport = 5000, .ack = true}, second_vip);
   director.expire();
   const flow_key key = key_of({client, 0}, {vip, 80}, tcp, DIRECTION_TEMPLATE);
-  // A template lasts for two seconds after it was held last, and a sweep may meet it before its
-  // flow.
+  // A sweep may meet the template before its flow.
   for (int sweep = 0; sweep < 2; ++sweep) {
     auto record = director.confirmed(key);
     ASSERT_TRUE(record);
     record->seen -= 10 * director.live().second;
-    record->stay.held -= 3 * director.live().second / 2;
     director.put_confirmed(key, *record);
     director.expire();
   }
