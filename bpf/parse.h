@@ -143,7 +143,7 @@ static __always_inline enum verdict parse_ipv6(struct xdp_md *ctx, struct packet
 	return NEXT;
 }
 
-/* What the first chunk says is what is told apart. */
+/* What the first chunk says is what is told apart. RFC 9260, 8.5.1: an INIT has no tag. */
 static __always_inline enum verdict parse_sctp(struct packet *pkt)
 {
 	struct sctp_header *sctp = pkt->transport;
@@ -153,7 +153,7 @@ static __always_inline enum verdict parse_sctp(struct packet *pkt)
 		return PASS_MALFORMED;
 	if (pkt->length < pkt->transport_offset + sizeof(*sctp) + sizeof(*chunk))
 		return PASS_MALFORMED;
-	pkt->opens = chunk->type == SCTP_INIT;
+	pkt->opens = chunk->type == SCTP_INIT && !sctp->tag;
 	pkt->closes = chunk->type == SCTP_SHUTDOWN || chunk->type == SCTP_SHUTDOWN_ACK;
 	pkt->resets = chunk->type == SCTP_ABORT || chunk->type == SCTP_SHUTDOWN_COMPLETE;
 	return NEXT;

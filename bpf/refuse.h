@@ -39,6 +39,18 @@ struct {
 	__type(value, struct refusals);
 } refusals SEC(".maps");
 
+/* RFC 1122, 3.2.2; RFC 4443, 2.4 (e); RFC 9260, 8.4: nobody else is answered. */
+static __always_inline bool is_single_host(const struct packet *pkt)
+{
+	const struct address *client = &pkt->flow.client;
+	__u32 first = bpf_ntohl(client->words[0]), last = bpf_ntohl(client->words[3]);
+
+	if (!pkt->is_v4)
+		return first >> 24 != 0xff &&
+		       (client->words[0] | client->words[1] | client->words[2] || last > 1);
+	return last >> 24 != 0 && last >> 24 != 127 && last >> 28 != 14 && last != ~0U;
+}
+
 /* Answers are limited per CPU and second, so that xlvs cannot be made to flood. */
 static __always_inline bool may_answer(__u32 now)
 {
@@ -187,39 +199,84 @@ struct sctp_answer {
 	struct sctp_chunk chunk;
 };
 
-/*
- * RFC 9260, 8.4: what comes out of the blue is answered with an ABORT, and the SHUTDOWN ACK of a
- * peer that waits for the end with that. The tag is the one that came.
- */
-static __always_inline void make_abort(const struct sctp_answer *came, struct sctp_answer *answer)
+static __always_inline __u32 set_of_all_chunks(struct xdp_md *ctx, const struct packet *pkt)
 {
-	const __u64 *words = (const __u64 *)answer;
+	__u32 first = pkt->transport_offset + sizeof(struct sctp_header);
 
-	answer->sctp.source = came->sctp.dest;
-	answer->sctp.dest = came->sctp.source;
-	answer->sctp.tag = came->sctp.tag;
-	answer->chunk.type = SCTP_ABORT;
-	if (came->chunk.type == SCTP_SHUTDOWN_ACK)
-		answer->chunk.type = SCTP_SHUTDOWN_COMPLETE;
-	answer->chunk.flags = SCTP_TAG_REFLECTED;
-	answer->chunk.length = bpf_htons(sizeof(answer->chunk));
-	answer->sctp.checksum = little_endian(crc32c_of_words(words[0], words[1]));
+	return set_of_chunks(ctx, pkt->network_offset + first, pkt->network_offset + pkt->length);
 }
 
-static __always_inline enum verdict turn_to_abort(struct xdp_md *ctx, struct packet *pkt)
+/*
+ * RFC 9260, 8.4: what comes out of the blue is answered with an ABORT, and the SHUTDOWN ACK of a
+ * peer that waits for the end with that; the tag is the one that came. A COOKIE ECHO, too: whose
+ * cookie it is nobody here can say, so no association is made of it (5.1).
+ */
+static __always_inline enum verdict answer_chunks(__u32 came, struct sctp_answer *answer)
+{
+	if (came & HAS(SCTP_ABORT))
+		return DROP_NO_FLOW;
+	answer->chunk.flags = SCTP_TAG_REFLECTED;
+	answer->chunk.type = SCTP_SHUTDOWN_COMPLETE;
+	if (came & HAS(SCTP_SHUTDOWN_ACK))
+		return NEXT;
+	if (came & (HAS(SCTP_SHUTDOWN_COMPLETE) | HAS(SCTP_COOKIE_ACK) | HAS_STALE_COOKIE))
+		return DROP_NO_FLOW;
+	answer->chunk.type = SCTP_ABORT;
+	return NEXT;
+}
+
+/*
+ * An INIT has no tag but says which one it wants. 3.3.2, 8.5.1: where it names none, or does not
+ * come alone, it is discarded, as is all else without a tag.
+ */
+static __always_inline enum verdict answer_untagged(const struct packet *pkt,
+						    const struct sctp_header *came,
+						    struct sctp_answer *answer)
+{
+	const struct sctp_init *init = (const void *)(came + 1);
+	__u32 length = pkt->length - pkt->transport_offset - sizeof(*came);
+
+	if ((void *)(init + 1) > pkt->end)
+		return DROP_NO_FLOW;
+	if (init->chunk.type != SCTP_INIT || !init->tag ||
+	    length >= bpf_ntohs(init->chunk.length) + sizeof(init->chunk))
+		return DROP_NO_FLOW;
+	answer->sctp.tag = init->tag;
+	answer->chunk.type = SCTP_ABORT;
+	return NEXT;
+}
+
+static __always_inline enum verdict make_abort(const struct packet *pkt, __u32 chunks,
+					       struct sctp_answer *answer)
+{
+	const struct sctp_header *came = pkt->transport;
+	const __u64 *words = (const __u64 *)answer;
+
+	if ((void *)(came + 1) > pkt->end)
+		return DROP_BAD_LENGTH;
+	answer->sctp.source = came->dest;
+	answer->sctp.dest = came->source;
+	answer->sctp.tag = came->tag;
+	answer->chunk.length = bpf_htons(sizeof(answer->chunk));
+	if (came->tag)
+		TRY(answer_chunks(chunks, answer));
+	else
+		TRY(answer_untagged(pkt, came, answer));
+	answer->sctp.checksum = little_endian(crc32c_of_words(words[0], words[1]));
+	return NEXT;
+}
+
+static __always_inline enum verdict turn_to_abort(struct xdp_md *ctx, struct packet *pkt,
+						  enum verdict why)
 {
 	struct sctp_answer *sctp, answer __attribute__((aligned(8))) = {};
+	__u32 chunks = set_of_all_chunks(ctx, pkt);
 
-	if (pkt->resets)
-		return DROP_NO_FLOW;
 	if (!place(ctx, pkt))
 		return DROP_NO_ROOM;
-	sctp = pkt->transport;
-	if ((void *)(sctp + 1) > pkt->end)
-		return DROP_BAD_LENGTH;
+	TRY(make_abort(pkt, chunks, &answer));
 	if (!may_answer(pkt->now))
 		return DROP_REFUSAL_LIMIT;
-	make_abort(sctp, &answer);
 
 	if (!cut(ctx, pkt->network_offset + ip_header_size(pkt) + sizeof(answer)) ||
 	    !place(ctx, pkt) || !write_ip(pkt, IPPROTO_SCTP, sizeof(answer)))
@@ -229,7 +286,7 @@ static __always_inline enum verdict turn_to_abort(struct xdp_md *ctx, struct pac
 		return DROP_NO_ROOM;
 	turn_around(pkt->eth);
 	*sctp = answer;
-	return REFUSE_NO_FLOW;
+	return why;
 }
 
 /* After the head has grown by `grow`: Ethernet and VLAN tags move to the new start. */
@@ -309,9 +366,13 @@ __attribute__((noinline)) int turn_into_answer(struct xdp_md *ctx, const struct 
 	if (!pkt)
 		return DROP_NO_ROOM;
 	refused = *pkt;
-	if (why != REFUSE_NO_FLOW)
-		return turn_to_unreachable(ctx, &refused, why);
-	return is_tcp(&refused) ? turn_to_reset(ctx, &refused) : turn_to_abort(ctx, &refused);
+	if (!is_single_host(&refused))
+		return DROP_NO_FLOW;
+	if (is_sctp(&refused))
+		return turn_to_abort(ctx, &refused, why);
+	if (why == REFUSE_NO_FLOW)
+		return turn_to_reset(ctx, &refused);
+	return turn_to_unreachable(ctx, &refused, why);
 }
 
 static __always_inline enum verdict refuse(struct xdp_md *ctx, const struct packet *pkt,

@@ -375,7 +375,7 @@ struct settings {
 	__u32 any_port_replies;	     /* those of them without a port; likewise */
 	__u32 port_endpoints;	     /* ENDPOINT_PORTS, likewise */
 	__u32 second;		     /* jiffies */
-	__u32 refusals_per_second;   /* RST and ICMP answers, per CPU */
+	__u32 refusals_per_second;   /* RST, ABORT and ICMP answers, per CPU */
 	__u32 swept;		     /* jiffies, the low 32 bits, when the last whole sweep began */
 	__u32 pad;
 	struct interface interfaces[MAX_INTERFACES];
@@ -401,13 +401,13 @@ TYPE_SIZE(struct settings, 64 + 16 * MAX_INTERFACES);
 	X(FORWARD_NAT,            FORWARD, "sent to a backend by NAT")                             \
 	X(FORWARD_REPLY,          FORWARD, "sent back to a client by NAT")                         \
 	X(FORWARD_LOCAL,          FORWARD, "given to the director's own stack")                    \
-	X(REFUSE_NO_BACKEND,      REFUSE,  "no backend can serve: ICMP port unreachable")          \
+	X(REFUSE_NO_BACKEND,      REFUSE,  "no backend can serve: ICMP port unreachable, or ABORT") \
 	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip with this client")  \
 	X(REFUSE_NO_FLOW,         REFUSE,  "of no known flow, and opens none: RST or ABORT")               \
-	X(DROP_NO_FLOW,           DROP,    "a reset of no known flow")                             \
+	X(DROP_NO_FLOW,           DROP,    "of no known flow, and not to be answered")             \
 	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header")                    \
 	X(DROP_BAD_FLAGS,         DROP,    "TCP flags that contradict each other")                 \
-	X(DROP_BAD_LENGTH,        DROP,    "a header or chunk longer than its packet")             \
+	X(DROP_BAD_LENGTH,        DROP,    "a header or chunk too long for its packet, or too short") \
 	X(DROP_TTL,               DROP,    "TTL or hop limit is used up")                          \
 	X(DROP_NO_NEIGHBOUR,      DROP,    "the backend's MAC address is not known")               \
 	X(DROP_FLOW_BUSY,         DROP,    "the flow's record is being replaced")                  \

@@ -58,7 +58,7 @@ static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *p
 	}
 	if (is_sctp(pkt)) {
 		if ((void *)(chunk + 1) > pkt->end ||
-		    !is_within(bpf_ntohs(chunk->length), sizeof(*chunk),
+		    !is_within(bpf_ntohs(chunk->length), least_length(chunk->type),
 			       length - sizeof(struct sctp_header)))
 			return DROP_BAD_LENGTH;
 		return NEXT;

@@ -271,6 +271,16 @@ Bytes Packet::build() const {
   return bytes;
 }
 
+Payload initiation(uint32_t tag) {
+  Bytes bytes;
+  put32(bytes, tag);
+  put32(bytes, 65536);  // window
+  put16(bytes, 10);     // streams, both ways
+  put16(bytes, 10);
+  put32(bytes, 1);  // first TSN
+  return Payload(std::move(bytes));
+}
+
 Payload quote(const Packet& packet, size_t limit) {
   Packet inner;
   const auto is_ip = [](const Layer& layer) {

@@ -178,6 +178,10 @@ struct Payload {
   explicit Payload(Bytes raw) : bytes(std::move(raw)) {}
 };
 
+// What an INIT's chunk has behind its header (RFC 9260, 3.3.2): the tag that its sender wants,
+// which is not the packet's, and the rest of what it has to have.
+Payload initiation(uint32_t tag = 0x0a0b0c0d);
+
 // Behind the IP packet, which does not count it: Ethernet's padding to 60 bytes. Last, if at all.
 struct Padding {
   Bytes bytes{};

@@ -55,7 +55,10 @@ class Flows : public testing::TestWithParam<Family> {
 
   Outcome send(const TCP& header) { return director.run(wire.to_vip() / header); }
   Outcome send(const UDP& header) { return director.run(wire.to_vip() / header); }
-  Outcome send(const SCTP& header) { return director.run(wire.to_vip() / header); }
+  Outcome send(const SCTP& header) {
+    const Packet content = header.chunk == 1 ? Packet(initiation()) : Packet();
+    return director.run(wire.to_vip() / header / content);
+  }
   // Opens and confirms a flow.
   void establish(uint16_t port, uint16_t from = client_port) {
     send(TCP{.sport = from, .dport = port, .syn = true});

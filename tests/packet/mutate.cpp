@@ -108,7 +108,9 @@ Packet Mutator::transport(bool reply) {
     header.chunk = static_cast<uint8_t>(one_in(3) ? 1 : pick(16));
     if (one_in(20)) header.length = any<uint16_t>();
     if (one_in(20)) header.check = any<uint32_t>();
-    return header / payload;
+    if (one_in(4)) return header / payload;
+    header.tag = header.chunk == 1 ? 0 : header.tag;
+    return header / initiation(any<uint32_t>()) / payload;
   }
   TCP header{.sport = reply ? replier : from, .dport = reply ? from : to};
   header.seq = any<uint32_t>();

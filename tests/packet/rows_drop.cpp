@@ -41,16 +41,61 @@ void add_udp(std::vector<Row>& rows, const Wire& wire) {
 }
 
 void add_sctp(std::vector<Row>& rows, const Wire& wire) {
-  for (const uint8_t chunk : {uint8_t(6), uint8_t(14)}) {
-    rows.push_back({.name = wire.text() + " sctp of no flow, chunk " + std::to_string(chunk),
-                    .in = wire.to_vip() / SCTP{.dport = dr_port, .chunk = chunk},
-                    .verdict = DROP_NO_FLOW});
-  }
   for (const uint16_t length : std::array<uint16_t, 4>{0, 3, 10, 0xffff}) {
-    rows.push_back({.name = wire.text() + " sctp chunk length " + std::to_string(length) + " of 9",
-                    .in = wire.to_vip() / SCTP{.dport = dr_port, .length = length} /
-                          Payload("hello") / Padding{Bytes(20, 0xee)},
+    rows.push_back(
+        {.name = wire.text() + " sctp chunk length " + std::to_string(length) + " of 9",
+         .in = wire.to_vip() / SCTP{.dport = dr_port, .tag = 9, .chunk = 0, .length = length} /
+               Payload("hello") / Padding{Bytes(20, 0xee)},
+         .verdict = DROP_BAD_LENGTH});
+  }
+  for (const uint16_t port : {dr_port, nobody_port}) {
+    rows.push_back({.name = wire.text() + " INIT of 19 bytes to " + std::to_string(port),
+                    .in = wire.to_vip() / SCTP{.dport = port, .length = 19} / initiation(),
                     .verdict = DROP_BAD_LENGTH});
+  }
+}
+
+// RFC 9260, 8.4: what is discarded without a word.
+void add_out_of_the_blue(std::vector<Row>& rows, const Wire& wire) {
+  const auto add = [&](const std::string& name, SCTP in, const Payload& content = {}) {
+    in.dport = nobody_port;
+    rows.push_back({.name = wire.text() + " out of the blue: " + name,
+                    .in = wire.to_vip() / in / content,
+                    .verdict = DROP_NO_FLOW});
+  };
+  add("ABORT", {.tag = 9, .chunk = 6});
+  add("SHUTDOWN COMPLETE", {.tag = 9, .chunk = 14});
+  add("COOKIE ACK", {.tag = 9, .chunk = 11});
+  add("stale cookie", {.tag = 9, .chunk = 9}, Payload(Bytes{0, 3, 0, 8, 0, 0, 1, 0}));
+  add("DATA, ABORT", {.tag = 9, .chunk = 0, .length = 5},
+      Payload(Bytes{0xaa, 0, 0, 0, 6, 0, 0, 4}));
+  add("SHUTDOWN ACK, ABORT", {.tag = 9, .chunk = 8, .length = 4}, Payload(Bytes{6, 0, 0, 4}));
+  add("COOKIE ACK, DATA", {.tag = 9, .chunk = 11, .length = 4},
+      Payload(Bytes{0, 3, 0, 4, 0, 0, 0, 0}));
+  // 8.5.1 and 3.3.2.
+  add("DATA without a tag", {.chunk = 0}, Payload("hello"));
+  add("SHUTDOWN ACK without a tag", {.chunk = 8}, initiation());
+  add("INIT that wants no tag", {.chunk = 1}, initiation(0));
+  Payload with_data = initiation();
+  with_data.bytes.insert(with_data.bytes.end(), {0, 3, 0, 4});
+  add("INIT with DATA", {.chunk = 1, .length = 20}, with_data);
+}
+
+void add_from_no_host(std::vector<Row>& rows, const Wire& wire) {
+  const std::vector<Address> v4_sources{"224.0.0.1"_ip, "239.255.255.255"_ip, "255.255.255.255"_ip,
+                                        "127.0.0.1"_ip, "0.0.0.0"_ip};
+  const std::vector<Address> v6_sources{"ff02::1"_ip, "::"_ip, "::1"_ip};
+  for (const Address& source : wire.family == Family::v4 ? v4_sources : v6_sources) {
+    const auto add = [&](const std::string& name, const Packet& transport) {
+      rows.push_back({.name = wire.text() + " no answer to " + source.text() + ": " + name,
+                      .in = wire.link(client_mac, director_mac) /
+                            wire.ip(source, vip_of(wire.family), 64) / transport,
+                      .verdict = DROP_NO_FLOW});
+    };
+    add("ACK", TCP{.dport = dr_port, .ack = true});
+    add("DATA", SCTP{.dport = dr_port, .tag = 9, .chunk = 0});
+    add("INIT", SCTP{.dport = nobody_port} / initiation());
+    add("UDP", UDP{.dport = nobody_port});
   }
 }
 
@@ -92,7 +137,7 @@ void add_unable(std::vector<Row>& rows, const Wire& wire) {
                   .verdict = DROP_REFUSAL_LIMIT,
                   .prepare = no_answers});
   rows.push_back({.name = name + "no abort beyond the limit",
-                  .in = wire.to_vip() / SCTP{.dport = dr_port, .chunk = 0},
+                  .in = wire.to_vip() / SCTP{.dport = dr_port, .tag = 9, .chunk = 0},
                   .verdict = DROP_REFUSAL_LIMIT,
                   .prepare = no_answers});
   // As if another CPU had just put its record there: it names a backend that cannot be found.
@@ -120,6 +165,8 @@ std::vector<Row> drop_rows() {
     add_tcp(rows, wire);
     add_udp(rows, wire);
     add_sctp(rows, wire);
+    add_out_of_the_blue(rows, wire);
+    add_from_no_host(rows, wire);
     add_end_of_way(rows, wire);
     add_unable(rows, wire);
   });

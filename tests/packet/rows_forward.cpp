@@ -7,7 +7,7 @@ namespace {
 
 TCP syn_to(uint16_t port) { return {.dport = port, .syn = true, .options = {2, 4, 5, 180}}; }
 
-SCTP init_to(uint16_t port) { return {.dport = port, .chunk = 1}; }
+Packet init_to(uint16_t port) { return SCTP{.dport = port} / initiation(); }
 
 void add_dr(std::vector<Row>& rows, const Wire& wire) {
   const std::string name = wire.text() + " dr: ";

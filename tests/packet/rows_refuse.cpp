@@ -29,7 +29,6 @@ void add_unreachable(std::vector<Row>& rows, const Wire& wire) {
   const Packet to_vip = wire.to_vip();
   add("SYN, nobody serves", to_vip / TCP{.dport = nobody_port, .syn = true}, size);
   add("SYN, the only backend is gone", to_vip / TCP{.dport = gone_port, .syn = true}, size);
-  add("INIT, nobody serves", to_vip / SCTP{.dport = nobody_port, .tag = 77}, size);
   add("UDP, nobody serves", to_vip / UDP{.dport = nobody_port}, size);
   add("UDP of 1400 bytes", to_vip / UDP{.dport = nobody_port} / Payload(Bytes(1400, 1)), size);
   add("UDP, odd and padded",
@@ -60,49 +59,86 @@ void add_unreachable_for_long_headers(std::vector<Row>& rows) {
 
 // Two vips, one backend and one client port: the backend's replies could not be told apart.
 void add_reply_taken(std::vector<Row>& rows, const Wire& wire) {
-  const auto ask = [&](const Address& to, const Layer& transport) {
+  const auto ask = [&](const Address& to, const Packet& transport) {
     return wire.link(client_mac, director_mac) / wire.ip(client_of(wire.family), to, 64) /
-           Packet(transport);
+           transport;
   };
   const Address first = vip_of(wire.family);
   const Address second = second_vip_of(wire.family);
-  const auto add = [&](const std::string& name, const Layer& transport) {
-    const Packet in = ask(second, transport);
-    const Packet head = wire.link(director_mac, client_mac);
-    Packet out = head / IPv4{.saddr = second, .daddr = client, .ttl = 64, .id = 0} /
-                 ICMP{.type = 3, .code = 3} / quote(in, 28);
-    if (wire.family == Family::v6) {
-      out = head / IPv6{.saddr = second, .daddr = client6} / ICMPv6{.type = 1, .code = 4} /
-            quote(in, 48);
-    }
+  Packet head = wire.link(director_mac, client_mac);
+  head = head / (wire.family == Family::v4
+                     ? Packet(IPv4{.saddr = second, .daddr = client, .ttl = 64, .id = 0})
+                     : Packet(IPv6{.saddr = second, .daddr = client6}));
+  const auto add = [&](const std::string& name, const Packet& transport, const Packet& answer) {
     rows.push_back({.name = wire.text() + " reply taken: " + name,
                     .before = {ask(first, transport)},
-                    .in = in,
+                    .in = ask(second, transport),
                     .verdict = REFUSE_REPLY_TAKEN,
-                    .out = out});
+                    .out = head / answer});
   };
-  add("SYN", TCP{.dport = nat_port, .syn = true});
-  add("UDP", UDP{.dport = nat_port});
-  add("INIT", SCTP{.dport = nat_port});
+  const auto unreachable = [&](const Packet& transport) {
+    const Payload quoted = quote(ask(second, transport), ip_size(wire) + 8);
+    return wire.family == Family::v4 ? ICMP{.type = 3, .code = 3} / quoted
+                                     : ICMPv6{.type = 1, .code = 4} / quoted;
+  };
+  const TCP syn{.dport = nat_port, .syn = true};
+  add("SYN", syn, unreachable(syn));
+  add("UDP", UDP{.dport = nat_port}, unreachable(UDP{.dport = nat_port}));
+  add("INIT", SCTP{.dport = nat_port} / initiation(0xfedcba98),
+      SCTP{.sport = nat_port, .dport = client_port, .tag = 0xfedcba98, .chunk = 6});
 }
 
 // RFC 9260, 8.4: the tag that came goes back, and says so.
 void add_abort(std::vector<Row>& rows, const Wire& wire) {
-  const auto add = [&](const std::string& name, uint8_t chunk, uint8_t answer,
-                       uint16_t port = dr_port) {
-    const SCTP in{.dport = port, .tag = 0xfedcba98, .chunk = chunk};
+  const auto add = [&](const std::string& name, SCTP in, uint8_t answer,
+                       const Payload& content = Payload("data")) {
+    in.tag = 0xfedcba98;
+    in.dport = in.dport == 80 ? dr_port : in.dport;
     const SCTP out{
-        .sport = port, .dport = client_port, .tag = 0xfedcba98, .chunk = answer, .flags = 1};
+        .sport = in.dport, .dport = client_port, .tag = in.tag, .chunk = answer, .flags = 1};
     rows.push_back({.name = wire.text() + " abort: " + name,
-                    .in = wire.to_vip() / in / Payload("data"),
+                    .in = wire.to_vip() / in / content,
                     .verdict = REFUSE_NO_FLOW,
                     .out = wire.answer() / out});
   };
-  add("DATA", 0, 6);
-  add("COOKIE ECHO", 10, 6);
-  add("HEARTBEAT to nat", 4, 6, nat_port);
-  add("SHUTDOWN", 7, 6);
-  add("SHUTDOWN ACK is completed", 8, 14);
+  add("DATA", {.chunk = 0}, 6);
+  add("COOKIE ECHO", {.chunk = 10}, 6);
+  add("HEARTBEAT to nat", {.dport = nat_port, .chunk = 4}, 6);
+  add("SHUTDOWN", {.chunk = 7}, 6);
+  add("SHUTDOWN ACK is completed", {.chunk = 8}, 14);
+  add("INIT with a tag", {.chunk = 1}, 6, initiation());
+  add("ERROR, an invalid stream", {.chunk = 9}, 6, Payload(Bytes{0, 1, 0, 8, 0, 3, 0, 0}));
+  add("ERROR without a cause, DATA", {.chunk = 9, .length = 4}, 6, Payload(Bytes{0, 3, 0, 4}));
+  add("a type that ends in the bits of ABORT", {.chunk = 0x26}, 6);
+  add("a type that ends in the bits of COOKIE ACK", {.chunk = 0xcb}, 6);
+  const Payload and_shutdown_ack(Bytes{0xaa, 0, 0, 0, 8, 0, 0, 4});
+  add("SACK of 5 bytes, SHUTDOWN ACK", {.chunk = 3, .length = 5}, 14, and_shutdown_ack);
+  const Payload and_a_short_chunk(Bytes{0xaa, 0, 0, 0, 3, 0, 0, 3, 6, 0, 0, 4});
+  add("SACK, a chunk of 3 bytes, ABORT", {.chunk = 3, .length = 5}, 6, and_a_short_chunk);
+  rows.push_back(
+      {.name = wire.text() + " abort: DATA, in the padding an ABORT",
+       .in = wire.to_vip() / SCTP{.dport = dr_port, .tag = 9, .chunk = 0} /
+             Padding{Bytes{6, 0, 0, 4}},
+       .verdict = REFUSE_NO_FLOW,
+       .out = wire.answer() /
+              SCTP{.sport = dr_port, .dport = client_port, .tag = 9, .chunk = 6, .flags = 1}});
+}
+
+// RFC 9260, 8.4, 3: the tag is what the INIT wants, and none that came.
+void add_abort_for_init(std::vector<Row>& rows, const Wire& wire) {
+  const auto add = [&](const std::string& name, const SCTP& in, const Payload& more = {},
+                       uint8_t ttl = 64) {
+    const SCTP out{.sport = in.dport, .dport = client_port, .tag = 0xfedcba98, .chunk = 6};
+    rows.push_back({.name = wire.text() + " abort: INIT, " + name,
+                    .in = wire.to_vip(ttl) / in / initiation(0xfedcba98) / more,
+                    .verdict = REFUSE_NO_BACKEND,
+                    .out = wire.answer() / out});
+  };
+  add("nobody serves", {.dport = nobody_port});
+  add("the only backend is gone", {.dport = gone_port});
+  add("with parameters", {.dport = nobody_port}, Payload(Bytes{0x80, 8, 0, 6, 0xc0, 0, 0, 0}));
+  add("of 21 bytes, filled up", {.dport = nobody_port, .length = 21}, Payload(Bytes{1, 0, 0, 0}));
+  add("with TTL 1", {.dport = nobody_port}, {}, 1);
 }
 
 // RFC 9293, 3.10.7.1: with an ACK the reset takes its number, else it acknowledges what came.
@@ -172,6 +208,7 @@ std::vector<Row> refuse_rows() {
     add_reply_taken(rows, wire);
     add_reset(rows, wire);
     add_abort(rows, wire);
+    add_abort_for_init(rows, wire);
   });
   add_unreachable_for_long_headers(rows);
   add_reset_for_long_headers(rows);
