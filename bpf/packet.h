@@ -49,6 +49,7 @@ struct packet {
 	__u16 transport_offset;	     /* from network, bytes */
 	__u16 length;		     /* IP packet, bytes, headers included */
 	__u16 network_offset;	     /* from eth, bytes */
+	__u8 by_ports; /* 1: the service has the port in a range; a bool would be a branch more */
 	bool is_v4;
 	bool opens;		/* a flow: TCP's SYN, SCTP's INIT; of UDP, every packet */
 	bool closes;		/* FIN; SHUTDOWN */

@@ -46,13 +46,19 @@ static __always_inline __u64 find_endpoint(const struct endpoint_key *key)
 	return word ? word : search_bucket(hash >> 32 & index_mask, key);
 }
 
+/* {1:32, id:32}, or 0 where there is no service. */
+static __always_inline __u64 found_by_ports(__u32 id)
+{
+	return id ? 1ULL << 32 | id : 0;
+}
+
 #define MAX_RANGE_STEPS 17 /* in 65,536 ranges */
 
 /*
- * The id of the service whose range has the port, else of the one that has all others, else 0.
- * `word`: of an ENDPOINT_PORTS. A function of its own, so that the verifier looks at it once.
+ * The service whose range has the port, else the one that has all others, else 0. `word`: of an
+ * ENDPOINT_PORTS. A function of its own, so that the verifier looks at it once.
  */
-__attribute__((noinline)) __u32 search_ranges(__u64 word, __u32 port)
+__attribute__((noinline)) __u64 search_ranges(__u64 word, __u32 port)
 {
 	__u32 others = word, low = others + 1, high = low + (word >> 32);
 	union slot *slot;
@@ -68,17 +74,20 @@ __attribute__((noinline)) __u32 search_ranges(__u64 word, __u32 port)
 		} else if (port > slot->ports.last) {
 			low = middle + 1;
 		} else if (slot->ports.service) {
-			return slot->ports.service;
+			return found_by_ports(slot->ports.service);
 		} else {
 			break;
 		}
 	}
 	slot = bpf_map_lookup_elem(&tables, &others);
-	return slot ? slot->ports.service : 0;
+	return slot ? found_by_ports(slot->ports.service) : 0;
 }
 
-/* The id of the service that a client's packets of the flow are sent to, or 0. */
-static __always_inline __u32 find_service(const struct flow_key *flow)
+/*
+ * The service that a client's packets of the flow are sent to: {by ports:32, id:32}, or 0. By
+ * ports: not by a port of its own, but as one in a range, or of all.
+ */
+static __always_inline __u64 find_service(const struct flow_key *flow)
 {
 	struct endpoint_key key = {
 		.address = flow->server,

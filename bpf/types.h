@@ -397,6 +397,7 @@ TYPE_SIZE(struct settings, 64 + 16 * MAX_INTERFACES);
 	X(PASS_NOT_TRANSPORT,     PASS,    "neither TCP, UDP nor SCTP")                                  \
 	X(PASS_NO_SERVICE,        PASS,    "no service has this address and port")                 \
 	X(PASS_REPLY_NO_FLOW,     PASS,    "from a NAT backend, but of no flow of ours")           \
+	X(PASS_NO_FLOW,           PASS,    "of no known flow, to a service of several ports: maybe the director's own") \
 	X(FORWARD_DR,             FORWARD, "sent to a backend by direct routing")                  \
 	X(FORWARD_NAT,            FORWARD, "sent to a backend by NAT")                             \
 	X(FORWARD_REPLY,          FORWARD, "sent back to a client by NAT")                         \

@@ -12,7 +12,8 @@
  * A step answers NEXT (go on) or a verdict (done). Every packet ends in exactly one verdict, and
  * every verdict is counted (types.h has the list). Until a service or a flow is found the packet is
  * not ours: whatever is odd about it, it passes to the stack untouched. Afterwards it is ours: it
- * is served, refused or dropped with a reason, and never leaks to the stack.
+ * is served, refused or dropped with a reason, and never leaks to the stack; only where a service
+ * has ports by the range may one of them be that of the director's own connection from the vip.
  *
  * The agent decides: it turns configuration, checks and neighbours into the maps of maps.h. The
  * program only looks up, so it goes on when the agent stops or is killed.
@@ -134,6 +135,9 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 	struct service *service = bpf_map_lookup_elem(&services, &id);
 	enum verdict verdict;
 
+	/* Maybe an answer to the director's own; if it is not, its stack refuses it by itself. */
+	if (!pkt->opens && pkt->by_ports)
+		return PASS_NO_FLOW;
 	if (!pkt->opens)
 		return refuse(ctx, pkt, REFUSE_NO_FLOW);
 	if (!service)
@@ -151,12 +155,15 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)
 {
 	struct backend *backend;
+	__u64 service;
 
 	TRY(parse(ctx, pkt));
-	pkt->service = find_service(&pkt->flow);
-	if (!pkt->service)
+	service = find_service(&pkt->flow);
+	if (!service)
 		return reply(ctx, pkt);
 	/* From here on the packet is ours: serve it, refuse it or drop it, never leak it. */
+	pkt->service = service;
+	pkt->by_ports = service >> 32;
 	TRY(inspect(ctx, pkt));
 	backend = find_flow(ctx, pkt);
 	if (!backend)

@@ -22,6 +22,8 @@ served() {
   configure "$@"
   await "the agent's word" not has_times "$before" 'taken: '
 }
+# The director's own connection, from a port of the vip that is the service's as well.
+director_asks() { on director curl -gs -m 20 --interface "$1" "http://$2/" || echo "no answer"; }
 refused() { ! on client curl -s -m 5 -o "$work/answer" "http://$1/"; }
 index_entries() {
   on director bpftool --json map dump pinned /sys/fs/bpf/xlvs/endpoints |
@@ -79,7 +81,7 @@ check "the agent ends well" end_agent TERM
 
 title "All ports, with persistence, by NAT"
 network --nat
-lab web up backend1 backend2
+lab web up backend1 backend2 client
 configure nat "$one | $small | .services[0] |= (.port = 0 | .check = {port: 80}
   | .persistence = {timeout: \"60s\"})"
 start_agent
@@ -90,6 +92,8 @@ note "$found"
 on client ip address add 10.0.0.99/24 dev eth0
 other=$(on client curl -s --interface 10.0.0.99 "http://$vip:8001/" | sequence)
 equal "another client has the other" "$other" "$((3 - found))"
+equal "the director asks others from the vip" "$(director_asks "$vip" 10.0.0.10)" client
+check "its answers pass" test "$(verdict PASS_NO_FLOW)" -gt 0
 check "flows show the ports that they came to" eval \
   "xlvs list --connections -n | grep -qE '$vip:8010 +172.16.254.[0-9]+:8010'"
 equal "a port where nobody listens is refused by the backend" \
@@ -99,10 +103,12 @@ check "nothing is pinned any more" not pinned
 
 title "Several endpoints, IPv6"
 network --dr
-lab web up backend1 backend2
+lab web up backend1 backend2 client
 configure dr ".services |= [.[1] | .scheduler = \"rr\" | .backends |= map(.weight = 1)
-  | .also = [{port: \"8000-8009\"}]]"
+  | .also = [{port: \"8000-8009\"}, {port: 0}]]"
 start_agent
 await_state up "$backend1_6" "$backend2_6"
-check "they take turns" alternates "$(all_ask "[$vip6]" "[$vip6]:8000" "[$vip6]:8009" "[$vip6]")"
+check "they take turns" alternates "$(all_ask "[$vip6]" "[$vip6]:8000" "[$vip6]:8009" "[$vip6]:8010")"
+equal "the director asks others from the vip" "$(director_asks "$vip6" "[fd00:172:16::10]")" client
+check "its answers pass" test "$(verdict PASS_NO_FLOW)" -gt 0
 check "the agent ends well" end_agent TERM

@@ -48,7 +48,10 @@ void Cluster::add(Family family, uint8_t protocol) {
                       .state = port.state};
     if (port.interface != 0) wanted.mac = backend_mac(port.number);
     const uint32_t id = director.add_backend(wanted);
-    director.add_service({vip_of(family), port.port}, protocol, {id});
+    const uint32_t service = director.add_service({vip_of(family), port.port}, protocol, {id});
+    if (port.port == dr_port) {
+      director.add_ports(vip_of(family), protocol, 0, {{range_port, range_port + 99, service}});
+    }
     if (port.port == nat_port) {
       director.add_service({second_vip_of(family), port.port}, protocol, {id});
     }

@@ -25,7 +25,8 @@ constexpr uint16_t nat_far_port = 85;  // by interface 2
 constexpr uint16_t dr_unresolved_port = 86;
 constexpr uint16_t nat_unresolved_port = 87;
 constexpr uint16_t gone_port = 88;
-constexpr uint16_t unused_port = 99;  // no service
+constexpr uint16_t range_port = 8000;  // and 99 more, of the service on dr_port
+constexpr uint16_t unused_port = 99;   // no service
 
 // What a NAT backend listens on, for the services on nat_port and nat_far_port.
 constexpr uint16_t nat_backend_port = 8081;

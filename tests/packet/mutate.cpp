@@ -88,8 +88,9 @@ Packet Mutator::extensions() {
 }
 
 Packet Mutator::transport(bool reply) {
-  constexpr std::array ports = {dr_port,     nat_port,     local_port,         nobody_port,
-                                dr_far_port, nat_far_port, dr_unresolved_port, gone_port};
+  constexpr std::array ports = {dr_port,     nat_port,           local_port,
+                                nobody_port, dr_far_port,        nat_far_port,
+                                gone_port,   dr_unresolved_port, range_port};
   // Few clients, so that flows meet again.
   const auto from = static_cast<uint16_t>(1000 + pick(64));
   const uint16_t to = one_in(30) ? any<uint16_t>() : ports.at(pick(ports.size()));

@@ -29,12 +29,14 @@ void add_dr(std::vector<Row>& rows, const Wire& wire) {
                   .verdict = FORWARD_DR,
                   .out = wire.to_backend(dr_far_backend, second_director_mac) / syn_to(dr_far_port),
                   .redirected = true});
-  const TCP ack{.dport = dr_port, .seq = 1001, .ack_seq = 77, .psh = true, .ack = true};
-  rows.push_back({.name = name + "data after a SYN",
-                  .before = {wire.to_vip() / syn_to(dr_port)},
-                  .in = wire.to_vip() / ack / query,
-                  .verdict = FORWARD_DR,
-                  .out = wire.to_backend() / ack / query});
+  for (const uint16_t port : {dr_port, range_port}) {
+    const TCP ack{.dport = port, .seq = 1001, .ack_seq = 77, .psh = true, .ack = true};
+    rows.push_back({.name = name + "data after a SYN to " + std::to_string(port),
+                    .before = {wire.to_vip() / syn_to(port)},
+                    .in = wire.to_vip() / ack / query,
+                    .verdict = FORWARD_DR,
+                    .out = wire.to_backend() / ack / query});
+  }
 }
 
 void add_nat(std::vector<Row>& rows, const Wire& wire) {

@@ -56,6 +56,24 @@ void add_foreign(std::vector<Row>& rows) {
   });
 }
 
+// A service has the port in a range, so it may be one of the director's own.
+void add_no_flow(std::vector<Row>& rows) {
+  for_each_wire([&](const Wire& wire) {
+    const auto add = [&](const std::string& name, const Packet& transport) {
+      rows.push_back({.name = wire.text() + " to a range, " + name,
+                      .in = wire.to_vip() / transport / Payload("data"),
+                      .verdict = PASS_NO_FLOW});
+    };
+    add("SYN ACK", TCP{.dport = range_port, .syn = true, .ack = true});
+    add("ACK", TCP{.dport = range_port + 99, .ack = true});
+    add("FIN ACK", TCP{.dport = range_port, .fin = true, .ack = true});
+    add("RST", TCP{.dport = range_port, .rst = true});
+    add("INIT ACK", SCTP{.dport = range_port, .tag = 9, .chunk = 2});
+    add("DATA", SCTP{.dport = range_port, .tag = 9, .chunk = 0});
+    add("ABORT", SCTP{.dport = range_port, .tag = 9, .chunk = 6});
+  });
+}
+
 void add_other_kinds(std::vector<Row>& rows) {
   const std::vector<Address> route = {"2001:db8:5::1"_ip};
   const std::vector<Row> more = {
@@ -173,6 +191,7 @@ void add_malformed(std::vector<Row>& rows) {
 std::vector<Row> pass_rows() {
   std::vector<Row> rows;
   add_foreign(rows);
+  add_no_flow(rows);
   add_other_kinds(rows);
   add_fragments(rows);
   add_malformed(rows);

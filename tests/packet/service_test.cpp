@@ -80,6 +80,26 @@ TEST_P(Endpoints, ARangeWithoutAServiceLeavesItsPortsToTheOthers) {
   EXPECT_EQ(syn(8000), 3);
 }
 
+// Of no flow: one to a port of a range, or of all, may be the director's own.
+TEST_P(Endpoints, APortOfItsOwnIsNotTheDirectors) {
+  const uint32_t all = add(3, 10);
+  add(1, 8050);
+  director.add_ports(vip, tcp, all, {{8000, 8100, all}});
+  director.add_ports(vip, sctp, add(2, 10, sctp), {});
+  add(4, 8050, sctp);
+  const auto answer_to = [&](uint16_t port) {
+    return send(TCP{.sport = 443, .dport = port, .syn = true, .ack = true}, vip).verdict;
+  };
+  const auto sctp_answer_to = [&](uint16_t port) {
+    return send(SCTP{.sport = 443, .dport = port, .tag = 9, .chunk = 2}, vip).verdict;
+  };
+  EXPECT_EQ(answer_to(8050), REFUSE_NO_FLOW);
+  EXPECT_EQ(answer_to(8051), PASS_NO_FLOW);
+  EXPECT_EQ(answer_to(40000), PASS_NO_FLOW);
+  EXPECT_EQ(sctp_answer_to(8050), REFUSE_NO_FLOW);
+  EXPECT_EQ(sctp_answer_to(40000), PASS_NO_FLOW);
+}
+
 // Each port of 1 to 1024 in a range of its own, but every fifth.
 TEST_P(Endpoints, AreFoundAmongManyRanges) {
   const std::vector<uint32_t> services{add(1, 60001), add(2, 60002), add(3, 60003)};
