@@ -105,7 +105,10 @@ static __always_inline __u64 find_service(const struct flow_key *flow)
 	return word ? search_ranges(word, flow->server_port) : 0;
 }
 
-/* Does the packet come from where a NAT backend answers? */
+/*
+ * Does the packet come from where a NAT backend answers? Mostly that is any port of its address:
+ * its services may come and go, and it stays the same.
+ */
 static __always_inline bool is_from_backend(const struct packet *pkt)
 {
 	struct endpoint_key key = {
@@ -114,9 +117,7 @@ static __always_inline bool is_from_backend(const struct packet *pkt)
 		.kind = ENDPOINT_REPLY,
 	};
 
-	if (!READ_ONCE(settings.reply_endpoints))
-		return false;
-	if (find_endpoint(&key))
+	if (READ_ONCE(settings.port_replies) && find_endpoint(&key))
 		return true;
 	key.port = 0;
 	return READ_ONCE(settings.any_port_replies) && find_endpoint(&key);

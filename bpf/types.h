@@ -371,12 +371,13 @@ TYPE_SIZE(struct interface, 16);
 struct settings {
 	__u32 timeouts[FLOW_STATES]; /* jiffies, by enum flow_state */
 	__u32 route_generation;	     /* raised when the way to a client may have changed */
-	__u32 reply_endpoints;	     /* how many the index holds: 0 spares the lookup */
-	__u32 any_port_replies;	     /* those of them without a port; likewise */
-	__u32 port_endpoints;	     /* ENDPOINT_PORTS, likewise */
-	__u32 second;		     /* jiffies */
-	__u32 refusals_per_second;   /* RST, ABORT and ICMP answers, per CPU */
-	__u32 swept;		     /* jiffies, the low 32 bits, when the last whole sweep began */
+	/* How many the index holds; 0 spares the lookup. */
+	__u32 port_replies;	   /* ENDPOINT_REPLY of a port */
+	__u32 any_port_replies;	   /* ENDPOINT_REPLY without one */
+	__u32 port_endpoints;	   /* ENDPOINT_PORTS */
+	__u32 second;		   /* jiffies */
+	__u32 refusals_per_second; /* RST, ABORT and ICMP answers, per CPU */
+	__u32 swept;		   /* jiffies, the low 32 bits, when the last whole sweep began */
 	__u32 pad;
 	struct interface interfaces[MAX_INTERFACES];
 };

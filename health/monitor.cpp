@@ -72,7 +72,7 @@ Monitor::Monitor(asio::any_io_executor executor, std::function<void()> on_change
       on_change_(std::make_shared<std::function<void()>>(std::move(on_change))) {}
 
 Monitor::~Monitor() {
-  for (const auto& [name, watched] : watched_) stop(*watched);
+  for (const auto& [key, watched] : watched_) stop(*watched);
 }
 
 void Monitor::stop(Watched& watched) {
@@ -84,25 +84,26 @@ void Monitor::watch(std::vector<Target> targets) {
   std::map<std::string, std::shared_ptr<Watched>> before;
   before.swap(watched_);
   for (Target& target : targets) {
-    if (watched_.contains(target.name)) continue;
-    const auto found = before.find(target.name);
+    if (watched_.contains(target.key)) continue;
+    const auto found = before.find(target.key);
     if (found == before.end()) {
       const Status status = first_status(target);
       start(std::move(target), status);
       continue;
     }
-    const Watched& old = *found->second;
+    Watched& old = *found->second;
     if (old.target.check == target.check && old.target.backend == target.backend) {
+      old.target.name = std::move(target.name);
       watched_.insert(before.extract(found));
       continue;
     }
     start(std::move(target), {.health = old.status.health, .since = old.status.since});
   }
-  for (const auto& [name, watched] : before) stop(*watched);
+  for (const auto& [key, watched] : before) stop(*watched);
 }
 
-const Status* Monitor::status(const std::string& name) const {
-  const auto found = watched_.find(name);
+const Status* Monitor::status(const std::string& key) const {
+  const auto found = watched_.find(key);
   return found == watched_.end() ? nullptr : &found->second->status;
 }
 
@@ -111,7 +112,7 @@ void Monitor::start(Target target, const Status& from) {
   watched->prober = make_prober(target, curl_);
   watched->target = std::move(target);
   watched->status = from;
-  watched_.emplace(watched->target.name, watched);
+  watched_.emplace(watched->target.key, watched);
   if (!watched->prober) {
     take(*watched, {Reason::unchecked, ""});
     return;

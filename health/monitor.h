@@ -23,8 +23,8 @@ class CurlMulti;
 
 // A backend of a service and how to check it.
 struct Target {
-  std::string service;
-  std::string name;  // unique, also the log's: "web/172.16.254.18:80"
+  std::string key;   // unique, and the same as long as it is the same backend
+  std::string name;  // the log's: "web/172.16.254.18:80"
   Endpoint backend;
   Check check;
   // What an adopted backend was found to be: its health until rise or fall say otherwise.
@@ -57,13 +57,13 @@ class Monitor {
   Monitor(Monitor&&) = delete;
   Monitor& operator=(Monitor&&) = delete;
 
-  // From now on exactly `targets` are checked; of two with one name, the first. A target whose
-  // name, backend and check are as before is not disturbed. With another check or backend it keeps
+  // From now on exactly `targets` are checked; of two with one key, the first. A target whose
+  // key, backend and check are as before is not disturbed. With another check or backend it keeps
   // its health, and probing begins anew. Whatever is gone is cancelled at once.
   void watch(std::vector<Target> targets);
 
-  // Of the target with this name, valid until the next watch(); null if there is none.
-  [[nodiscard]] const Status* status(const std::string& name) const;
+  // Of the target with this key, valid until the next watch(); null if there is none.
+  [[nodiscard]] const Status* status(const std::string& key) const;
 
  private:
   struct Watched;

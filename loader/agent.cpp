@@ -23,8 +23,21 @@ namespace xlvs {
 
 namespace {
 
-// A backend's name in the log, and of its check.
-std::string name_of(const Service& service, const Backend& backend) {
+// A backend's name in the log.
+std::string name_of(const Service& service, const Endpoint& backend) {
+  return service.name + "/" + shown_text(backend, service.port());
+}
+
+std::string name_of(const Configuration& configuration, const ServiceKey& service,
+                    const BackendKey& backend) {
+  const auto& services = configuration.services;
+  const auto found = std::find_if(services.begin(), services.end(),
+                                  [&](const Service& one) { return one.key == service; });
+  return found == services.end() ? backend.endpoint.text() : name_of(*found, backend.endpoint);
+}
+
+// What its check is known by: the same when its service gets another port.
+std::string key_of(const Service& service, const Backend& backend) {
   return service.name + "/" + backend.endpoint.text();
 }
 
@@ -165,7 +178,8 @@ void Agent::watch_backends() {
   std::vector<health::Target> targets;
   for_each_backend(configuration_, [&](const Service& service, const Backend& backend, bool sorry) {
     if (sorry) return;
-    targets.push_back({service.name, name_of(service, backend), backend.endpoint, backend.check,
+    targets.push_back({key_of(service, backend), name_of(service, backend.endpoint),
+                       backend.endpoint, backend.check,
                        known_health(plane_->applied(), service, backend, sorry)});
   });
   monitor_.watch(std::move(targets));
@@ -314,7 +328,7 @@ Observation Agent::observe(const Service& service, const Backend& backend, bool 
   Observation seen;
   if (fallback) {
     seen.checked = Checked::up;
-  } else if (const auto* status = monitor_.status(name_of(service, backend))) {
+  } else if (const auto* status = monitor_.status(key_of(service, backend))) {
     if (status->health == health::Health::up) seen.checked = Checked::up;
     if (status->health == health::Health::down) seen.checked = Checked::down;
   }
@@ -382,7 +396,7 @@ void Agent::log_reachability(const Change& change) const {
   const bool was = before != nullptr && is_unreachable(*before);
   const bool is = is_unreachable(put->backend);
   if (was == is) return;
-  const std::string name = service->second.name + "/" + put->backend.key.endpoint.text();
+  const std::string name = name_of(configuration_, put->service, put->backend.key);
   if (was) return spdlog::info("backend {} can be reached", name);
   spdlog::warn("backend {} cannot be reached: {}", name, why_unreachable(put->backend.key));
 }
@@ -411,7 +425,7 @@ void Agent::log_ready() {
   bool all_probed = true;
   for_each_backend(configuration_, [&](const Service& service, const Backend& backend, bool sorry) {
     if (sorry) return;
-    const auto* status = monitor_.status(name_of(service, backend));
+    const auto* status = monitor_.status(key_of(service, backend));
     all_probed = all_probed && status != nullptr && status->last.has_value();
     ++backends;
   });

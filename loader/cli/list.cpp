@@ -132,7 +132,7 @@ void print_table(const View& view, bool numeric) {
     for (const auto& endpoint : service.also) fmt::print("  + {}\n", text(endpoint, numeric));
     for (const auto& backend : service.backends) {
       fmt::print("  -> {:<28} {:<7} {:<6} {:<10} {:<10} {}{}{}\n",
-                 text(backend.entry.key.endpoint, service.key.protocol, numeric),
+                 text(service.shown(backend), service.key.protocol, numeric),
                  text(backend.entry.key.forwarding), weight_of(backend), backend.active,
                  backend.inactive, text(backend), backend.full ? ", full" : "",
                  backend.entry.key.fallback ? ", fallback" : "");
@@ -146,7 +146,7 @@ void print_numbers(const View& view, bool numeric, const char* titles) {
   for (const auto& service : view.services) {
     fmt::print("{:<33}{}\n", text(service.key, numeric), numbers(sum(service)));
     for (const auto& backend : service.backends) {
-      fmt::print("  -> {:<28}{}\n", text(backend.entry.key.endpoint, service.key.protocol, numeric),
+      fmt::print("  -> {:<28}{}\n", text(service.shown(backend), service.key.protocol, numeric),
                  numbers(backend.counters));
     }
   }
@@ -168,9 +168,10 @@ nlohmann::ordered_json to_json(const Counters& c) {
           {"bytes_out", c.bytes_out}};
 }
 
-nlohmann::ordered_json to_json(const BackendView& backend, const char* counters) {
-  return {{"address", backend.entry.key.endpoint.address.text()},
-          {"port", backend.entry.key.endpoint.port},
+nlohmann::ordered_json to_json(const BackendView& backend, const Endpoint& shown,
+                               const char* counters) {
+  return {{"address", shown.address.text()},
+          {"port", shown.port},
           {"forwarding", word(backend.entry.key.forwarding)},
           {"fallback", backend.entry.key.fallback},
           {"weight", backend.entry.weight},
@@ -199,7 +200,7 @@ nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
   for (const auto& service : view.services) {
     nlohmann::ordered_json backends = nlohmann::json::array();
     for (const auto& backend : service.backends) {
-      backends.push_back(to_json(backend, counters));
+      backends.push_back(to_json(backend, service.shown(backend), counters));
     }
     nlohmann::ordered_json also = nlohmann::json::array();
     for (const auto& endpoint : service.also) also.push_back(to_json(endpoint));

@@ -34,7 +34,8 @@ std::string repaired_address(const std::string& text) {
 // dr and local cannot write ports, so their backends listen where the clients send to.
 void check_port(const Node& node, const Backend& backend, const Surroundings& service,
                 const std::string& about, Report& report) {
-  if (backend.forwarding == Forwarding::nat || backend.endpoint.port == service.port) return;
+  const uint16_t port = backend.endpoint.port;
+  if (backend.forwarding == Forwarding::nat || port == 0 || port == service.port) return;
   const std::string way(word(backend.forwarding));
   const std::string must =
       service.port == 0 ? "and the service has several"
@@ -74,6 +75,11 @@ void check_way(const Node& node, const Backend& backend, const Surroundings& ser
   }
 }
 
+// To name the port that it has anyway makes it no other backend.
+void settle_port(Backend& backend) {
+  if (backend.forwarding != Forwarding::nat) backend.endpoint.port = 0;
+}
+
 // A local backend is reached under the vip, so that is where the director must listen.
 void note_listener(const Node& node, const Surroundings& service, Report& report) {
   if (service.endpoints.empty()) return;
@@ -86,7 +92,7 @@ void note_listener(const Node& node, const Surroundings& service, Report& report
                         any.address_text() + others + ", since packets reach it under the vip");
 }
 
-// A backend of several ports is asked at the service's first one, if that is a single one.
+// A backend without a port is asked at the service's first one, if that is a single one.
 void settle_check_port(const Node& node, const Surroundings& service, Backend& backend,
                        Report& report) {
   Check& check = backend.check;
@@ -140,7 +146,7 @@ std::optional<Backend> compile_backend(const Node& node, const Surroundings& ser
   backend.check = compile_check(node["check"], service.check, report);
   const auto address = compile_address(node["address"], family_of(service), names, report);
   if (!address) return std::nullopt;
-  backend.endpoint = {*address, node["port"].get_or(service.port)};
+  backend.endpoint = {*address, node["port"].get_or(uint16_t{0})};
   backend.weight = node["weight"].get_or(backend.weight);
   backend.forwarding = word_or(node["forwarding"], words::forwardings, service.forwarding);
   backend.max_connections = node["max_connections"].get_or(backend.max_connections);
@@ -150,6 +156,7 @@ std::optional<Backend> compile_backend(const Node& node, const Surroundings& ser
                                               std::to_string(backend.max_connections));
   }
   check_way(node, backend, service, "", report);
+  settle_port(backend);
   settle_check_port(node, service, backend, report);
   if (backend.forwarding == Forwarding::local) note_listener(node["address"], service, report);
   return backend;
@@ -161,11 +168,12 @@ std::optional<Backend> compile_fallback(const Node& node, bool global, const Sur
   if (!address) return std::nullopt;
   Backend backend;
   backend.check.type = CheckType::none;
-  backend.endpoint = {*address, node["port"].get_or(service.port)};
+  backend.endpoint = {*address, node["port"].get_or(uint16_t{0})};
   backend.forwarding = word_or(node["forwarding"], words::forwardings,
                                address->is_loopback() ? Forwarding::local : service.forwarding);
   const std::string about = global ? "for service " + in_quotes(service.service) + ": " : "";
   check_way(node, backend, service, about, report);
+  settle_port(backend);
   if (backend.forwarding == Forwarding::local) note_listener(node["address"], service, report);
   return backend;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "loader/config/compile_endpoints.h"
 
-#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -73,15 +72,6 @@ std::optional<ServiceKey> compile_variation(const Node& node, const ServiceKey& 
   return endpoint;
 }
 
-uint16_t common_port(const std::vector<ServiceKey>& endpoints) {
-  const ServiceKey& first = endpoints.front();
-  const bool common =
-      std::all_of(endpoints.begin(), endpoints.end(), [&](const ServiceKey& endpoint) {
-        return endpoint.is_one_port() && endpoint.vip.port == first.vip.port;
-      });
-  return common ? first.vip.port : 0;
-}
-
 }  // namespace
 
 void Claims::claim(const Node& node, const ServiceKey& endpoint, const std::string& service,
@@ -132,7 +122,7 @@ Addressed compile_endpoints(const Node& service, Claims& claims, Names& names, R
     claims.claim(node, *endpoint, name, line, report);
     addressed.endpoints.push_back(*endpoint);
   }
-  addressed.port = common_port(addressed.endpoints);
+  addressed.port = common_port(first, addressed.endpoints);
   return addressed;
 }
 

@@ -104,11 +104,11 @@ std::vector<Backend> compile_backends(const Node& list, const Surroundings& serv
     const auto backend = compile_backend(node, service, names, report);
     if (!backend) continue;
     const size_t line = node.location().value.line;
-    const auto [first, fresh] = lines.emplace(backend->endpoint, line);
+    const auto [first, fresh] = lines.emplace(shown(backend->endpoint, service.port), line);
     if (!fresh) {
       report.error(node,
-                   backend->endpoint.text() + " is in this service twice, first at line " +
-                       std::to_string(first->second),
+                   shown_text(backend->endpoint, service.port) +
+                       " is in this service twice, first at line " + std::to_string(first->second),
                    "remove one of them, or use \"weight\" for a larger share");
       continue;
     }
@@ -138,11 +138,14 @@ std::optional<Backend> fallback_of(const Node& node, const Defaults& defaults,
   if (!chosen.present()) return std::nullopt;
   const auto fallback = compile_fallback(chosen, !own, surroundings, names, report);
   if (!fallback) return std::nullopt;
-  const auto same = [&](const Backend& backend) { return backend.endpoint == fallback->endpoint; };
+  const Endpoint seen = shown(fallback->endpoint, surroundings.port);
+  const auto same = [&](const Backend& backend) {
+    return shown(backend.endpoint, surroundings.port) == seen;
+  };
   if (std::any_of(service.backends.begin(), service.backends.end(), same)) {
     report.error(chosen["address"],
-                 fallback->endpoint.text() + " is a backend of service " + in_quotes(service.name) +
-                     " already",
+                 shown_text(fallback->endpoint, surroundings.port) + " is a backend of service " +
+                     in_quotes(service.name) + " already",
                  own ? "remove one of them" : R"(write "fallback": null in that service)");
   }
   return fallback;

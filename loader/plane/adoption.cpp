@@ -24,6 +24,7 @@ void KernelPlane::adopt() {
   adopt_replies();
   for (auto& [key, service] : applied_) {
     sort_by_position(service.backends);
+    show_backends(service);
     adopt_table(service);
   }
 }
@@ -56,7 +57,7 @@ void KernelPlane::adopt_replies() {
     if (index_.find(key) != 0) continue;
     if (const auto entered = enter(key, 1); !entered) spdlog::error("{}", entered.error().message);
   }
-  publish_reply_endpoints();
+  publish_replies();
 }
 
 // A service that no endpoint leads to was never opened, or is closed: its entry is free.

@@ -62,17 +62,34 @@ Result<void> KernelPlane::apply_one(const OpenEndpoint& change) {
       endpoint.is_one_port() ? enter(wire::service_key(endpoint), id) : open_ports(endpoint, id);
   if (!opened) return opened.error().in("service " + service.name);
   if (const auto before = owners_.find(endpoint); before != owners_.end()) {
-    applied_.at(before->second).open.erase(endpoint);
+    set_open(applied_.at(before->second), endpoint, false);
   }
   owners_[endpoint] = change.service;
-  service.open.insert(endpoint);
+  set_open(service, endpoint, true);
   return {};
 }
 
 Result<void> KernelPlane::apply_one(const CloseEndpoint& change) {
-  applied_.at(change.service).open.erase(change.endpoint);
+  set_open(applied_.at(change.service), change.endpoint, false);
   close(change.endpoint);
   return {};
+}
+
+void KernelPlane::set_open(ServiceEntry& service, const ServiceKey& endpoint, bool open) {
+  const uint16_t port = service.port();
+  if (open) {
+    service.open.insert(endpoint);
+  } else {
+    service.open.erase(endpoint);
+  }
+  if (service.port() != port) show_backends(service);
+}
+
+void KernelPlane::show_backends(const ServiceEntry& service) {
+  for (const BackendEntry& backend : service.backends) {
+    wire::set_address(maps_.backends[backend_ids_of_.at({service.key, backend.key})],
+                      shown(backend.key.endpoint, service.port()));
+  }
 }
 
 void KernelPlane::close(const ServiceKey& endpoint) {
@@ -165,7 +182,7 @@ Result<void> KernelPlane::open_replies(const Endpoint& backend) {
     if (backend.port == 0) --any_port_replies_;
     return opened;
   }
-  publish_reply_endpoints();
+  publish_replies();
   return {};
 }
 
@@ -175,12 +192,13 @@ void KernelPlane::close_replies(const Endpoint& backend) {
   reply_users_.erase(users);
   if (backend.port == 0) --any_port_replies_;
   index_.erase(wire::reply_key(backend));
-  publish_reply_endpoints();
+  publish_replies();
 }
 
-void KernelPlane::publish_reply_endpoints() {
+void KernelPlane::publish_replies() {
   publish(maps_.settings[0].any_port_replies, any_port_replies_);
-  publish(maps_.settings[0].reply_endpoints, static_cast<__u32>(reply_users_.size()));
+  publish(maps_.settings[0].port_replies,
+          static_cast<__u32>(reply_users_.size()) - any_port_replies_);
 }
 
 }  // namespace xlvs

@@ -149,7 +149,9 @@ Result<uint32_t> KernelPlane::add_backend(const PutBackend& change) {
   const std::vector<::backend_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
   bpf_map_update_elem(maps_.connections.fd.get(), &*id, &none, BPF_ANY);
   bpf_map_update_elem(maps_.backend_counters.fd.get(), &*id, zero.data(), BPF_ANY);
-  maps_.backends[*id] = wire::to_wire(scheduled_.at(change.service).id, change.backend);
+  ::backend entry = wire::to_wire(scheduled_.at(change.service).id, change.backend);
+  wire::set_address(entry, shown(change.backend.key.endpoint, applied_.at(change.service).port()));
+  maps_.backends[*id] = entry;
   return id;
 }
 

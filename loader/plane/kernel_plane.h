@@ -104,6 +104,9 @@ class KernelPlane final : public Plane {
   // Puts a key into the index, after a grace period if only erased entries have room.
   Result<void> enter(const endpoint_key& key, uint64_t word);
   void close(const ServiceKey& endpoint);
+  void set_open(ServiceEntry& service, const ServiceKey& endpoint, bool open);
+  // Writes anew where people see its backends.
+  void show_backends(const ServiceEntry& service);
   [[nodiscard]] std::span<slot> slots_of(const PortRegion& region) const;
   Result<void> open_ports(const ServiceKey& endpoint, uint32_t service);
   Result<void> write_ports(const endpoint_key& key, const std::vector<slot>& ranges);
@@ -111,7 +114,7 @@ class KernelPlane final : public Plane {
   void leave_only(const PortRegion& region, const std::vector<slot>& ranges);
   Result<void> open_replies(const Endpoint& backend);
   void close_replies(const Endpoint& backend);
-  void publish_reply_endpoints();
+  void publish_replies();
   [[nodiscard]] bool has_flows(uint32_t backend) const;
   void free_backend(uint32_t id);
 

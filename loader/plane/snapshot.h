@@ -39,6 +39,11 @@ struct ServiceView {
   std::string name;
   Scheduling scheduling;
   std::vector<BackendView> backends;
+
+  // Where people see a backend of it.
+  [[nodiscard]] Endpoint shown(const BackendView& backend) const {
+    return xlvs::shown(backend.entry.key.endpoint, common_port(key, also));
+  }
 };
 
 struct VerdictView {

@@ -158,8 +158,11 @@ Scheduling scheduling_of(const ::service& service) {
   out.position = entry.position;
   out.max_connections = entry.max_connections;
   out.min_connections = entry.min_connections;
-  copy_text(entry.key.endpoint.text(), out.address);
   return out;
+}
+
+void set_address(::backend& backend, const Endpoint& shown) {
+  copy_text(shown.text(), backend.address);
 }
 
 BackendEntry from_wire(const ::backend& value) {

@@ -38,6 +38,8 @@ void set_scheduling(::service& service, const Scheduling& scheduling);
 Scheduling scheduling_of(const ::service& service);
 
 ::backend to_wire(uint32_t service, const BackendEntry& entry);
+// What people read there.
+void set_address(::backend& backend, const Endpoint& shown);
 BackendEntry from_wire(const ::backend& value);
 
 }  // namespace xlvs::wire

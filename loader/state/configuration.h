@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -31,6 +32,16 @@ struct ServiceKey {
   [[nodiscard]] std::string address_text() const;
   auto operator<=>(const ServiceKey&) const = default;
 };
+
+// The port that all endpoints of a service have; 0: they have several.
+template <typename Endpoints>
+uint16_t common_port(const ServiceKey& first, const Endpoints& others) {
+  const bool common =
+      first.is_one_port() && std::all_of(others.begin(), others.end(), [&](const ServiceKey& one) {
+        return one.is_one_port() && one.vip.port == first.vip.port;
+      });
+  return common ? first.vip.port : 0;
+}
 
 enum class Forwarding : uint8_t { dr, nat, local };
 enum class Scheduler : uint8_t {
@@ -85,7 +96,7 @@ struct Check {
 };
 
 struct Backend {
-  Endpoint endpoint;  // port 0: the one that the client has sent to
+  Endpoint endpoint;  // port 0: the one that the client has sent to; always for dr and local
   uint16_t weight = 1;
   Forwarding forwarding = Forwarding::dr;
   Check check;
@@ -104,8 +115,14 @@ struct Service {
   std::vector<Backend> backends;  // in the file's order
   std::optional<Backend> fallback;
 
+  [[nodiscard]] uint16_t port() const { return common_port(key, also); }
   bool operator==(const Service&) const = default;
 };
+
+// A backend as people see it: without a port of its own it has its service's.
+Endpoint shown(const Endpoint& backend, uint16_t service_port);
+// The same in a message: "192.0.2.9:80", or "192.0.2.9" where the service has several ports.
+std::string shown_text(const Endpoint& backend, uint16_t service_port);
 
 // Idle times after which a flow's record ends.
 struct Timeouts {

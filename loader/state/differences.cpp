@@ -49,11 +49,14 @@ std::vector<ServiceKey> only_in(std::vector<ServiceKey> some,
 }
 
 std::string fallback_of(const Service& service) {
-  return service.fallback ? service.fallback->endpoint.text() : "none";
+  return service.fallback ? shown_text(service.fallback->endpoint, service.port()) : "none";
 }
 
-void compare(const std::string& where, const Backend& before, const Backend& after, Lines& lines) {
-  const std::string name = where + "backend " + after.endpoint.text();
+std::string name_of(const Service& service, const Backend& backend) {
+  return "backend " + shown_text(backend.endpoint, service.port());
+}
+
+void compare(const std::string& name, const Backend& before, const Backend& after, Lines& lines) {
   if (before.weight != after.weight) {
     lines.push_back(name + ", weight " +
                     arrow(std::to_string(before.weight), std::to_string(after.weight)));
@@ -118,15 +121,15 @@ void compare(const Service& before, const Service& after, Lines& lines) {
   }
   for (const auto& backend : before.backends) {
     if (find(after.backends, backend) == nullptr) {
-      lines.push_back(where + "backend " + backend.endpoint.text() + " (" +
+      lines.push_back(where + name_of(before, backend) + " (" +
                       std::string(word(backend.forwarding)) + ") removed, its connections go on");
     }
   }
   for (const auto& backend : after.backends) {
     if (const Backend* was = find(before.backends, backend)) {
-      compare(where, *was, backend, lines);
+      compare(where + name_of(after, backend), *was, backend, lines);
     } else {
-      lines.push_back(where + "backend " + backend.endpoint.text() + " (" +
+      lines.push_back(where + name_of(after, backend) + " (" +
                       std::string(word(backend.forwarding)) + ", weight " +
                       std::to_string(backend.weight) + ") added");
     }

@@ -13,6 +13,15 @@ std::string ServiceKey::address_text() const {
 
 std::string ServiceKey::text() const { return std::string(word(protocol)) + " " + address_text(); }
 
+Endpoint shown(const Endpoint& backend, uint16_t service_port) {
+  return {backend.address, backend.port == 0 ? service_port : backend.port};
+}
+
+std::string shown_text(const Endpoint& backend, uint16_t service_port) {
+  const Endpoint seen = shown(backend, service_port);
+  return seen.port == 0 ? seen.address.text() : seen.text();
+}
+
 const BackendEntry* ServiceEntry::find(const BackendKey& wanted) const {
   const auto found = std::find_if(backends.begin(), backends.end(),
                                   [&](const BackendEntry& entry) { return entry.key == wanted; });

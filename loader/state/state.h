@@ -17,7 +17,7 @@ namespace xlvs {
 
 // What makes a backend another backend: its flows cannot follow a change of these.
 struct BackendKey {
-  Endpoint endpoint;
+  Endpoint endpoint;  // port 0: the one that the client has sent to, whatever ports there are
   Forwarding forwarding = Forwarding::dr;
   bool fallback = false;
 
@@ -73,6 +73,7 @@ struct ServiceEntry {
   std::set<ServiceKey> open;  // the endpoints that packets reach it by
 
   [[nodiscard]] const BackendEntry* find(const BackendKey& wanted) const;
+  [[nodiscard]] uint16_t port() const { return common_port(key, open); }
   bool operator==(const ServiceEntry&) const = default;
 };
 

@@ -99,8 +99,11 @@ uint32_t Director::add_backend(const NewBackend& wanted) {
   update("backends", &id, &entry);
   if (wanted.forward == FORWARDING_NAT) {
     enter(wanted.endpoint, 0, ENDPOINT_REPLY, 1);
-    initial_.reply_endpoints = ++live().reply_endpoints;
-    if (wanted.endpoint.port == 0) initial_.any_port_replies = ++live().any_port_replies;
+    if (wanted.endpoint.port == 0) {
+      initial_.any_port_replies = ++live().any_port_replies;
+    } else {
+      initial_.port_replies = ++live().port_replies;
+    }
   }
   return id;
 }

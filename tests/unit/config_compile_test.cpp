@@ -26,7 +26,8 @@ TEST(ConfigCompile, FillsInEveryDefault) {
   service.name = "web";
   service.key.vip = {address("192.0.2.1"), 80};
   Backend backend;
-  backend.endpoint = {address("192.0.2.11"), 80};
+  backend.endpoint = {address("192.0.2.11")};
+  backend.check.port = 80;
   service.backends = {backend};
   expected.services = {service};
   EXPECT_EQ(compiled(with_service("", R"({"address": "192.0.2.11"})")), expected);
@@ -83,7 +84,7 @@ Service expected_a() {
   other.jitter = 0.5;
   other.timeout = seconds(1);
   service.backends = {{{address("198.51.100.1"), 8080}, 0, Forwarding::nat, check},
-                      {{address("192.0.2.77"), 80}, 65535, Forwarding::dr, other}};
+                      {{address("192.0.2.77"), 0}, 65535, Forwarding::dr, other}};
   Check none;
   none.type = CheckType::none;
   service.fallback = Backend{{address("192.0.2.99"), 8099}, 1, Forwarding::nat, none};
@@ -106,11 +107,12 @@ Service expected_b() {
   Check unchecked = global_check();
   unchecked.type = CheckType::none;
   Check asked = global_check();
+  asked.port = 53;
   asked.expect = "ok";
   asked.expect_regex = "o+k";
   asked.status = {200, 301};
-  service.backends = {{{address("2001:db8::77"), 53}, 1, Forwarding::dr, unchecked, 100, 60},
-                      {{address("::1"), 53}, 1, Forwarding::local, asked}};
+  service.backends = {{{address("2001:db8::77"), 0}, 1, Forwarding::dr, unchecked, 100, 60},
+                      {{address("::1"), 0}, 1, Forwarding::local, asked}};
   return service;
 }
 
@@ -141,7 +143,7 @@ TEST(ConfigCompile, LoopbackFallbackIsLocalOfAnyFamily) {
     ASSERT_TRUE(service.fallback);
     EXPECT_EQ(service.fallback->forwarding, Forwarding::local);
     EXPECT_EQ(service.fallback->check.type, CheckType::none);
-    EXPECT_EQ(service.fallback->endpoint, (Endpoint{address("127.0.0.1"), service.key.vip.port}));
+    EXPECT_EQ(service.fallback->endpoint, (Endpoint{address("127.0.0.1")}));
   }
 }
 
@@ -164,26 +166,6 @@ TEST(ConfigCompile, FurtherEndpointsAreVariationsOfTheFirst) {
                                                  at("192.0.2.1", 443, Protocol::udp),
                                                  at("192.0.2.1", 8000, Protocol::tcp, 8100),
                                                  at("192.0.2.3", 0), at("192.0.2.1", 90)));
-}
-
-TEST(ConfigCompile, BackendsOfSeveralPortsKeepTheClientsAndAreAskedAtTheFirst) {
-  const Service service = first_service(
-      with_service(R"("also": [{"port": 443}],)",
-                   R"({"address": "192.0.2.11"}, {"address": "192.0.2.12", "forwarding": "nat",)"
-                   R"( "port": 8080}, {"address": "192.0.2.13", "check": {"port": 22}})"));
-  ASSERT_EQ(service.backends.size(), 3U);
-  EXPECT_EQ(service.backends[0].endpoint.port, 0);
-  EXPECT_EQ(service.backends[0].check.port, 80);
-  EXPECT_EQ(service.backends[1].endpoint.port, 8080);
-  EXPECT_EQ(service.backends[1].check.port, 0);
-  EXPECT_EQ(service.backends[2].check.port, 22);
-}
-
-TEST(ConfigCompile, EndpointsOfTheSamePortGiveItToTheirBackends) {
-  const Service service = first_service(with_service(
-      R"("also": [{"vip": "192.0.2.2"}, {"protocol": "udp"}],)", R"({"address": "192.0.2.11"})"));
-  ASSERT_EQ(service.backends.size(), 1U);
-  EXPECT_EQ(service.backends[0].endpoint.port, 80);
 }
 
 TEST(ConfigCompile, AServiceOfAllPortsNeedsNoPortForNoCheck) {

@@ -100,7 +100,7 @@ TEST(ConfigReference, EmptyObjectsCompileToTheProgramsDefaults) {
   expected.interfaces = full.configuration->interfaces;
   expected.services = full.configuration->services;
   EXPECT_EQ(*full.configuration, expected);
-  EXPECT_EQ(full.configuration->services[0].backends[0].check, Check{});
+  EXPECT_EQ(full.configuration->services[0].backends[0].check, Check{.port = 80});
 }
 
 TEST(ConfigReference, SchemaStatesTheSameDefaults) {
@@ -140,8 +140,8 @@ TEST(ConfigMinimal, DirectRoutingIsFine) {
   Service service;
   service.name = "web";
   service.key.vip = {*Address::parse("192.0.2.1"), 80};
-  service.backends = {{{*Address::parse("192.0.2.11"), 80}, 1, Forwarding::dr, {}},
-                      {{*Address::parse("192.0.2.12"), 80}, 1, Forwarding::dr, {}}};
+  service.backends = {{{*Address::parse("192.0.2.11")}, 1, Forwarding::dr, {.port = 80}},
+                      {{*Address::parse("192.0.2.12")}, 1, Forwarding::dr, {.port = 80}}};
   expected.services = {service};
   EXPECT_EQ(*minimal.configuration, expected);
 }

@@ -84,7 +84,7 @@ class MonitorTest : public testing::Test {
   static Check tcp() { return {.type = CheckType::tcp, .interval = 10ms, .timeout = 1min}; }
 
   static Target target(const std::string& name, const Endpoint& backend, const Check& check) {
-    return {"web", name, backend, check, std::nullopt};
+    return {name, name, backend, check, std::nullopt};
   }
 
   std::ostringstream log_;
@@ -128,7 +128,7 @@ TEST_F(MonitorTest, FirstFailureCountsAtOnce) {
 TEST_F(MonitorTest, NoneIsUpWithoutAProbe) {
   const FakeServer server(loop_.get_executor(), harness::silence());
   monitor().watch({target("a", server.endpoint(), {.type = CheckType::none, .rise = 3}),
-                   {"web", "b", server.endpoint(), {.type = CheckType::none, .rise = 3}, false}});
+                   {"b", "b", server.endpoint(), {.type = CheckType::none, .rise = 3}, false}});
   EXPECT_EQ(health("a"), Health::up);
   EXPECT_EQ(health("b"), Health::up);
   EXPECT_EQ(changes_, 0U) << "on_change within watch()";
@@ -150,9 +150,9 @@ TEST_F(MonitorTest, ChecksThePortOfTheCheck) {
 TEST_F(MonitorTest, AdoptedHealthHoldsUntilRiseOrFall) {
   const FakeServer good(loop_.get_executor(), harness::http("200 OK", "x"));
   const FakeServer bad(loop_.get_executor(), harness::http("500 No", "x"));
-  monitor().watch({{"web", "up", bad.endpoint(), http(1, 2), true},
-                   {"web", "down", good.endpoint(), http(2, 1), false},
-                   {"web", "still_up", good.endpoint(), http(), true}});
+  monitor().watch({{"up", "up", bad.endpoint(), http(1, 2), true},
+                   {"down", "down", good.endpoint(), http(2, 1), false},
+                   {"still_up", "still_up", good.endpoint(), http(), true}});
   EXPECT_EQ(health("up"), Health::up);
   EXPECT_EQ(health("down"), Health::down);
   run_until([&] { return health("up") == Health::down && health("down") == Health::up; });
@@ -230,6 +230,19 @@ TEST_F(MonitorTest, WhatDidNotChangeIsNotDisturbed) {
   EXPECT_EQ(server.open(), 1U) << "its probe was cancelled";
 }
 
+TEST_F(MonitorTest, AnotherNameIsOfTheSameTarget) {
+  const FakeServer server(loop_.get_executor(), harness::http("500 No", "x"));
+  Target renamed{"a", "web/a:80", server.endpoint(), http(1, 3), true};
+  monitor().watch({renamed});
+  run_until([&] { return monitor().status("a")->failures == 1; });
+  renamed.name = "web/a";
+  monitor().watch({renamed});
+  EXPECT_EQ(monitor().status("a")->failures, 1U);
+  run_until_health("a", Health::down);
+  EXPECT_THAT(log_lines(), ElementsAre("warning: backend web/a up -> down: http status 500, "
+                                       "expected 2xx (3 of 3, N ms)"));
+}
+
 TEST_F(MonitorTest, WhatIsGoneIsCancelledAtOnce) {
   FakeServer server(loop_.get_executor(), harness::silence());
   monitor().watch({target("a", server.endpoint(), http())});
@@ -287,8 +300,8 @@ TEST_F(MonitorTest, NoDescriptorLeftIsNoFailure) {
   const ClosedPort port(loop_.get_executor());
   auto exhausted = std::make_unique<NoDescriptors>();
   size_t probes = 0;
-  monitor().watch({{"web", "a", port.endpoint(), tcp(), true},
-                   {"web", "b", port.endpoint(), http(), std::nullopt}});
+  monitor().watch({{"a", "a", port.endpoint(), tcp(), true},
+                   {"b", "b", port.endpoint(), http(), std::nullopt}});
   run_until([&] {
     const auto& last = monitor().status("b")->last;
     return last && last->reason == Reason::no_descriptor && ++probes > 5;

@@ -49,9 +49,9 @@ void own_mounts() {
   }
 }
 
-uint8_t number_of(const Setup& setup, const Endpoint& endpoint) {
+uint8_t number_of(const Setup& setup, const Endpoint& backend) {
   for (uint8_t number = 1; number <= most_servers; ++number) {
-    if (setup.endpoint(number) == endpoint) return number;
+    if (setup.endpoint(number).address == backend.address) return number;
   }
   return 0;
 }
