@@ -404,7 +404,7 @@ TYPE_SIZE(struct settings, 64 + 16 * MAX_INTERFACES);
 	X(FORWARD_REPLY,          FORWARD, "sent back to a client by NAT")                         \
 	X(FORWARD_LOCAL,          FORWARD, "given to the director's own stack")                    \
 	X(REFUSE_NO_BACKEND,      REFUSE,  "no backend can serve: ICMP port unreachable, or ABORT") \
-	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip with this client")  \
+	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip or port with this client")  \
 	X(REFUSE_NO_FLOW,         REFUSE,  "of no known flow, and opens none: RST or ABORT")               \
 	X(DROP_NO_FLOW,           DROP,    "of no known flow, and not to be answered")             \
 	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header")                    \

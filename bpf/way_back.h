@@ -78,7 +78,7 @@ static __always_inline bool same_address(const struct address *a, const struct a
 		 (a->words[2] ^ b->words[2]) | (a->words[3] ^ b->words[3]));
 }
 
-/* Does the backend answer this client port for another vip already? */
+/* Does the backend answer this client port for another vip or port already? */
 static __always_inline bool is_reply_taken(const struct packet *pkt, const struct backend *backend)
 {
 	struct flow *other = find_reply(&pkt->flow, backend);

@@ -33,7 +33,8 @@ std::string name_of(const Configuration& configuration, const ServiceKey& servic
   const auto& services = configuration.services;
   const auto found = std::find_if(services.begin(), services.end(),
                                   [&](const Service& one) { return one.key == service; });
-  return found == services.end() ? backend.endpoint.text() : name_of(*found, backend.endpoint);
+  return found == services.end() ? backend.endpoint.address.text()
+                                 : name_of(*found, backend.endpoint);
 }
 
 // What its check is known by: the same when its service gets another port.

@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -68,12 +69,11 @@ const char* text(const BackendView& backend) {
 // As IPVS has it: who takes no new flows has weight 0.
 uint32_t weight_of(const BackendView& backend) { return backend.serves ? backend.entry.weight : 0; }
 
-std::string text(const Endpoint& endpoint, Protocol protocol, bool numeric) {
-  if (numeric) return endpoint.text();
+// `flags`: getnameinfo's.
+std::string named(const Endpoint& endpoint, int flags) {
   const sockaddr_storage address = endpoint.sockaddr();
   std::array<char, NI_MAXHOST> host{};
   std::array<char, NI_MAXSERV> service{};
-  const int flags = protocol == Protocol::udp ? NI_DGRAM : 0;
   if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), sizeof address, host.data(),
                   host.size(), service.data(), service.size(), flags) != 0) {
     return endpoint.text();
@@ -82,11 +82,26 @@ std::string text(const Endpoint& endpoint, Protocol protocol, bool numeric) {
   return (name.find(':') == std::string::npos ? name : "[" + name + "]") + ":" + service.data();
 }
 
+std::string text(const Endpoint& endpoint, Protocol protocol, bool numeric) {
+  if (numeric) return endpoint.text();
+  return named(endpoint, protocol == Protocol::udp ? NI_DGRAM : 0);
+}
+
+std::string address_text(const ServiceKey& endpoint, bool numeric) {
+  if (endpoint.last_port == 0) return text(endpoint.vip, endpoint.protocol, numeric);
+  if (numeric) return endpoint.address_text();
+  // Names of ports have dashes themselves.
+  return fmt::format("{}-{}", named(endpoint.vip, NI_NUMERICSERV), endpoint.last_port);
+}
+
 // "TCP  192.0.2.1:80", as ipvsadm has it, and "UDP  192.0.2.1:8000-8100".
 std::string text(const ServiceKey& endpoint, bool numeric) {
-  const std::string last = endpoint.last_port == 0 ? "" : fmt::format("-{}", endpoint.last_port);
-  return fmt::format("{:<4} {}{}", text(endpoint.protocol),
-                     text(endpoint.vip, endpoint.protocol, numeric || !last.empty()), last);
+  return fmt::format("{:<4} {}", text(endpoint.protocol), address_text(endpoint, numeric));
+}
+
+// Of the client's address, in bits of its family.
+unsigned prefix_of(const ServiceView& service) {
+  return service.scheduling.prefix - (service.key.vip.address.is_v4() ? 96 : 0);
 }
 
 // What ipvsadm calls flags.
@@ -95,8 +110,7 @@ std::string flags_of(const ServiceView& service) {
   std::string flags;
   if (how.persistence.count() > 0) {
     flags += fmt::format(" persistent {}", how.persistence.count());
-    const bool is_v4 = service.key.vip.address.is_v4();
-    if (how.prefix != 128) flags += fmt::format(" mask {}", how.prefix - (is_v4 ? 96 : 0));
+    if (how.prefix != 128) flags += fmt::format(" mask {}", prefix_of(service));
   }
   if (how.one_packet) flags += " ops";
   return flags;
@@ -194,6 +208,30 @@ nlohmann::ordered_json to_json(const ServiceKey& endpoint) {
           {"protocol", word(endpoint.protocol)}};
 }
 
+bool is_udp(const ServiceView& service) {
+  const auto one_is = [](const ServiceKey& one) { return one.protocol == Protocol::udp; };
+  return one_is(service.key) && std::all_of(service.also.begin(), service.also.end(), one_is);
+}
+
+// In the configuration's words; what the scheduler or the protocol does not look at is left out.
+nlohmann::ordered_json scheduling_to_json(const ServiceView& service) {
+  const Scheduling& how = service.scheduling;
+  const bool is_mh = how.scheduler == Scheduler::mh;
+  nlohmann::ordered_json json{{"scheduler", word(how.scheduler)}};
+  if (is_mh || how.scheduler == Scheduler::sh) {
+    json["hash"] = word(how.hash);
+    json["strict_ipvs"] = how.strict_ipvs;
+  }
+  if (is_mh) json["slots"] = how.slots;
+  if (how.persistence.count() > 0) {
+    json["persistence"] = {{"timeout", fmt::format("{}s", how.persistence.count())},
+                           {"prefix", prefix_of(service)},
+                           {"expire_drained", how.expire_drained}};
+  }
+  if (is_udp(service)) json["one_packet"] = how.one_packet;
+  return json;
+}
+
 nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
   const char* counters = rate ? "per_second" : "counters";
   nlohmann::ordered_json services = nlohmann::json::array();
@@ -206,10 +244,10 @@ nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
     for (const auto& endpoint : service.also) also.push_back(to_json(endpoint));
     nlohmann::ordered_json one{{"name", service.name}};
     one.update(to_json(service.key));
-    one.update({{"also", std::move(also)},
-                {"scheduler", word(service.scheduling.scheduler)},
-                {counters, to_json(sum(service))},
-                {"backends", std::move(backends)}});
+    one["also"] = std::move(also);
+    one.update(scheduling_to_json(service));
+    one[counters] = to_json(sum(service));
+    one["backends"] = std::move(backends);
     services.push_back(std::move(one));
   }
   nlohmann::ordered_json verdicts = nlohmann::json::object();

@@ -86,10 +86,13 @@ void note_listener(const Node& node, const Surroundings& service, Report& report
   const ServiceKey& first = service.endpoints.front();
   ServiceKey any = first;
   any.vip.address = first.vip.address.is_v4() ? Address(in_addr{}) : Address(in6_addr{});
+  const auto text = [](const ServiceKey& at) {
+    return at.vip.port == 0 ? at.vip.address.text() : at.address_text();
+  };
   const std::string others = service.endpoints.size() > 1 ? ", and likewise for the others," : "";
   report.note(node, "what answers for service " + in_quotes(service.service) +
-                        " on the director must listen on " + first.address_text() + " or " +
-                        any.address_text() + others + ", since packets reach it under the vip");
+                        " on the director must listen on " + text(first) + " or " + text(any) +
+                        others + ", since packets reach it under the vip");
 }
 
 // A backend without a port is asked at the service's first one, if that is a single one.

@@ -178,6 +178,14 @@ TEST(ConfigCompile, AServiceOfAllPortsNeedsNoPortForNoCheck) {
   EXPECT_EQ(service.backends[0].endpoint.port, 0);
 }
 
+TEST(ConfigCompile, PersistenceWithoutATimeoutLastsAsLongAsIpvsadms) {
+  const Service service =
+      first_service(with_service(R"("persistence": {},)", R"({"address": "192.0.2.11"})"));
+  EXPECT_EQ(service.scheduling.persistence, seconds(300));
+  EXPECT_EQ(service.scheduling.prefix, 128);
+  EXPECT_TRUE(service.scheduling.expire_drained);
+}
+
 TEST(ConfigCompile, BackendMayServeTwoServices) {
   EXPECT_EQ(
       compiled(with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 80, "forwarding": "nat",)"
@@ -254,6 +262,12 @@ INSTANTIATE_TEST_SUITE_P(
         ProblemRow{"local backend",
                    with_service("", R"({"address": ^"127.0.0.1", "forwarding": "local"})"),
                    "services[0].backends[0].address", "must listen on 192.0.2.1:80", ""},
+        ProblemRow{"local backend of all ports",
+                   with_services(R"({"name": "a", "vip": "192.0.2.1", "port": 0, "check": )"
+                                 R"({"type": "none"}, "backends": [{"address": ^"127.0.0.1", )"
+                                 R"("forwarding": "local"}]})"),
+                   "services[0].backends[0].address", "must listen on 192.0.2.1 or 0.0.0.0, since",
+                   ""},
         ProblemRow{"path of a tcp check", with_check(R"("path": ^"/up")"), "services[0].check.path",
                    "this is a tcp check", R"("type": "http")"},
         ProblemRow{"expectation of no check",
