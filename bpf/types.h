@@ -156,16 +156,17 @@ struct service {
 	enum scheduler scheduler;
 	__u32 mark; /* where its table began: wrr: the level; rr: after which backend */
 	char name[32];
-	char vip[64]; /* "tcp 172.16.192.169:80", for people */
-	__u8 hash;    /* enum hash_of */
-	__u8 strict;
-	/* Read by packets, each on its own: */
-	__u8 one_packet;	 /* 1: UDP, each packet is given to a backend anew */
-	__u8 persistence_prefix; /* of the client's address, bits of 128 */
-	__u32 persistence;	 /* seconds that a client stays with its backend; 0: not at all */
-	__u8 keep_drained;	 /* 1: also with one that takes no new clients */
-	__u8 slot_bits;	 /* mh: its ring has the largest prime below this power of 2 slots */
+	char vip[62];	 /* "tcp 172.16.192.169:80", for people */
 	__u16 last_port; /* of a range that begins with key.port; 0: that port alone */
+	__u8 hash;	 /* enum hash_of */
+	__u8 strict;
+	__u16 slots; /* mh: of its ring */
+	/* Read by packets, each on its own: */
+	__u32 persistence;	 /* seconds that a client stays with its backend; 0: not at all */
+	__u8 persistence_prefix; /* of the client's address, bits of 128 */
+	__u8 keep_drained;	 /* 1: also with one that takes no new clients */
+	__u8 one_packet;	 /* 1: UDP, each packet is given to a backend anew */
+	__u8 pad;
 };
 TYPE_SIZE(struct service, 144);
 

@@ -2,7 +2,6 @@
 #include "loader/plane/wire.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "loader/plane/publish.h"
@@ -118,20 +117,12 @@ table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t siz
 void set_scheduling(::service& service, const Scheduling& scheduling) {
   service.scheduler = static_cast<enum scheduler>(scheduling.scheduler);
   service.hash = static_cast<__u8>(scheduling.hash);
-  service.slot_bits = static_cast<__u8>(std::bit_width(scheduling.slots));
   service.strict = scheduling.strict_ipvs ? 1 : 0;
+  service.slots = scheduling.slots;
   publish(service.persistence, static_cast<__u32>(scheduling.persistence.count()));
   publish(service.persistence_prefix, __u8{scheduling.prefix});
   publish(service.keep_drained, static_cast<__u8>(scheduling.expire_drained ? 0 : 1));
   publish(service.one_packet, static_cast<__u8>(scheduling.one_packet ? 1 : 0));
-}
-
-// The largest of the sizes below that power of two.
-uint16_t slots_of(unsigned bits) {
-  const auto* const found = std::find_if(mh_sizes.begin(), mh_sizes.end(), [&](unsigned size) {
-    return static_cast<unsigned>(std::bit_width(size)) == bits;
-  });
-  return found == mh_sizes.end() ? mh_sizes.back() : *found;
 }
 
 Scheduling scheduling_of(const ::service& service) {
@@ -142,7 +133,7 @@ Scheduling scheduling_of(const ::service& service) {
           service.persistence_prefix,
           service.keep_drained == 0,
           service.one_packet != 0,
-          slots_of(service.slot_bits)};
+          service.slots};
 }
 
 ::backend to_wire(uint32_t service, const BackendEntry& entry) {
