@@ -1,93 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What is remembered of a flow: when it is confirmed, how it ends, and that it stays with its
 // backend in between.
-#include <gtest/gtest.h>
-
-#include <ostream>
-
-#include "tests/packet/cluster.h"
-#include "tests/packet/row_name.h"
-
-static bool operator==(const connections& a, const connections& b) {
-  return a.active == b.active && a.inactive == b.inactive && a.pending_active == b.pending_active &&
-         a.pending_inactive == b.pending_inactive;
-}
-
-static std::ostream& operator<<(std::ostream& out, const connections& open) {
-  return out << open.active << " active, " << open.inactive << " inactive, " << open.pending_active
-             << " and " << open.pending_inactive << " pending";
-}
+#include "tests/packet/flows.h"
 
 namespace xlvs::test {
 namespace {
-
-constexpr uint16_t pair_port = 8000;      // dr, two backends in turn
-constexpr uint16_t nat_pair_port = 8001;  // nat, two backends in turn, on both vips
-constexpr uint8_t first = 11;
-constexpr uint8_t second = 12;
-
-constexpr connections none{};
-constexpr connections one_active{.active = 1};
-constexpr connections one_inactive{.inactive = 1};
-constexpr connections one_pending{.pending_active = 1};
-constexpr connections one_pending_udp{.pending_inactive = 1};
-
-class Flows : public testing::TestWithParam<Family> {
- public:
-  explicit Flows(const Sizes& sizes = {}) : cluster(sizes) {
-    for (const uint8_t protocol : {tcp, udp}) {
-      std::vector<uint32_t> turns;
-      std::vector<uint32_t> nat_turns;
-      for (const uint8_t number : {first, second}) {
-        turns.push_back(director.add_backend(
-            {.endpoint = {backend_of(family, number), pair_port}, .mac = backend_mac(number)}));
-        nat_turns.push_back(
-            director.add_backend({.endpoint = {backend_of(family, number), nat_pair_port},
-                                  .forward = FORWARDING_NAT,
-                                  .mac = backend_mac(number)}));
-      }
-      director.add_service({vip_of(family), pair_port}, protocol, turns);
-      director.add_service({vip_of(family), nat_pair_port}, protocol, nat_turns);
-      director.add_service({second_vip_of(family), nat_pair_port}, protocol, nat_turns);
-      (protocol == tcp ? pair : udp_pair) = turns;
-    }
-  }
-
-  Outcome send(const TCP& header) { return director.run(wire.to_vip() / header); }
-  Outcome send(const UDP& header) { return director.run(wire.to_vip() / header); }
-  Outcome send(const SCTP& header) {
-    const Packet content = header.chunk == 1 ? Packet(initiation()) : Packet();
-    return director.run(wire.to_vip() / header / content);
-  }
-  // Opens and confirms a flow.
-  void establish(uint16_t port, uint16_t from = client_port) {
-    send(TCP{.sport = from, .dport = port, .syn = true});
-    send(TCP{.sport = from, .dport = port, .ack = true});
-  }
-  [[nodiscard]] flow_key key(uint16_t port, uint8_t protocol = tcp,
-                             uint16_t from = client_port) const {
-    return key_of({client_of(family), from}, {vip_of(family), port}, protocol);
-  }
-  [[nodiscard]] flow_key reply_key(uint8_t protocol = tcp) const {
-    return key_of({client_of(family), client_port},
-                  {backend_of(family, nat_backend), nat_backend_port}, protocol, DIRECTION_REPLY);
-  }
-  // The backend by the MAC address that a frame left to.
-  static int number_of(const Outcome& outcome) { return outcome.frame.at(5) - 0x80; }
-  static int state_of(const std::optional<flow>& record) {
-    return record ? static_cast<int>(flow_state(record->word)) : -1;
-  }
-  [[nodiscard]] uint32_t id(uint16_t port, uint8_t protocol = tcp) const {
-    return cluster.backend_id(family, protocol, port);
-  }
-
-  Family family = GetParam();
-  Wire wire{family, Tags::none};
-  Cluster cluster;
-  Director& director = cluster.director;
-  std::vector<uint32_t> pair;
-  std::vector<uint32_t> udp_pair;
-};
 
 INSTANTIATE_TEST_SUITE_P(Families, Flows, testing::ValuesIn(families), family_name);
 
@@ -326,86 +243,6 @@ TEST_P(Flows, TakenReplyIsFreeWhenItsFlowIsIdle) {
   EXPECT_EQ(director.run(to_second_vip).verdict, FORWARD_NAT);
 }
 
-// ---- limits ----
-
-class SmallFlows : public Flows {
- public:
-  SmallFlows() : Flows({.flows = 2, .pending = 1024}) {}
-};
-
-INSTANTIATE_TEST_SUITE_P(Families, SmallFlows, testing::ValuesIn(families), family_name);
-
-TEST_P(SmallFlows, FullMeansPending) {
-  for (const uint16_t from : {uint16_t(1), uint16_t(2), uint16_t(3)}) establish(dr_port, from);
-
-  EXPECT_TRUE(director.confirmed(key(dr_port, tcp, 1)));
-  EXPECT_TRUE(director.confirmed(key(dr_port, tcp, 2)));
-  EXPECT_FALSE(director.confirmed(key(dr_port, tcp, 3)));
-  EXPECT_EQ(state_of(director.pending(key(dr_port, tcp, 3))), FLOW_ESTABLISHED);
-  EXPECT_EQ(director.programs().events(EVENT_FLOWS_FULL), 1);
-  EXPECT_EQ(director.open(id(dr_port)), (connections{.active = 2, .pending_active = 1}));
-
-  // It is served all the same, and moves over when there is room.
-  const TCP ack{.sport = 3, .dport = dr_port, .ack = true};
-  EXPECT_EQ(send(ack).verdict, FORWARD_DR);
-  director.age(key(dr_port, tcp, 1), established_timeout);
-  director.expire();
-  EXPECT_EQ(send(ack).verdict, FORWARD_DR);
-  EXPECT_TRUE(director.confirmed(key(dr_port, tcp, 3)));
-  EXPECT_EQ(director.open(id(dr_port)), (connections{.active = 2}));
-}
-
-TEST_P(SmallFlows, FullLeavesTheWayBackPending) {
-  establish(dr_port, 1);
-  establish(nat_port);  // room for one of two records
-
-  EXPECT_TRUE(director.confirmed(key(nat_port)));
-  EXPECT_FALSE(director.pending(key(nat_port)));
-  EXPECT_FALSE(director.confirmed(reply_key()));
-  EXPECT_TRUE(director.pending(reply_key()));
-  EXPECT_EQ(director.open(id(nat_port)), one_active);
-  EXPECT_EQ(director
-                .run(wire.from_nat_backend() /
-                     TCP{.sport = nat_backend_port, .dport = client_port, .ack = true})
-                .verdict,
-            FORWARD_REPLY);
-}
-
-TEST_P(SmallFlows, FinOutlivesFull) {
-  for (const uint16_t from : {uint16_t(1), uint16_t(2), uint16_t(3)}) establish(dr_port, from);
-  send(TCP{.sport = 3, .dport = dr_port, .fin = true, .ack = true});
-  EXPECT_EQ(state_of(director.pending(key(dr_port, tcp, 3))), FLOW_FIN);
-
-  send(TCP{.sport = 3, .dport = dr_port, .ack = true});
-  EXPECT_EQ(state_of(director.pending(key(dr_port, tcp, 3))), FLOW_FIN);
-}
-
-TEST_P(Flows, FloodOfOpeningsTouchesNothingEstablished) {
-  establish(pair_port);
-  for (uint32_t i = 0; i < 5000; ++i) {
-    const TCP syn{.sport = uint16_t(1 + i), .dport = dr_port, .syn = true};
-    ASSERT_EQ(send(syn).verdict, FORWARD_DR);
-  }
-
-  EXPECT_EQ(number_of(send(TCP{.dport = pair_port, .ack = true})), first);
-  EXPECT_EQ(state_of(director.confirmed(key(pair_port))), FLOW_ESTABLISHED);
-  EXPECT_EQ(director.open(pair[0]), one_active);
-}
-
-TEST_P(Flows, RepeatedSynBringsAnEvictedWayBackAgain) {
-  send(TCP{.dport = nat_port, .syn = true});
-  director.evict_pending(reply_key());
-  EXPECT_EQ(send(TCP{.dport = nat_port, .syn = true}).verdict, FORWARD_NAT);
-
-  EXPECT_TRUE(director.pending(reply_key()));
-  EXPECT_EQ(director.open(id(nat_port)), one_pending);
-  EXPECT_EQ(director
-                .run(wire.from_nat_backend() /
-                     TCP{.sport = nat_backend_port, .dport = client_port, .syn = true, .ack = true})
-                .verdict,
-            FORWARD_REPLY);
-}
-
 // A reply's record that a race has left: its flow has been given to another backend since.
 TEST_P(Flows, OtherBackendsFinDoesNotEndIt) {
   establish(nat_port);
@@ -418,20 +255,6 @@ TEST_P(Flows, OtherBackendsFinDoesNotEndIt) {
 
   EXPECT_EQ(state_of(director.confirmed(key(nat_port))), FLOW_ESTABLISHED);
   EXPECT_EQ(director.open(id(nat_port)), one_active);
-}
-
-TEST_P(Flows, RefusalsAreLimited) {
-  director.live().second = 0x7fffffff;
-  director.live().refusals_per_second = 3;
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(send(TCP{.dport = dr_port, .ack = true}).verdict, REFUSE_NO_FLOW);
-  }
-  EXPECT_EQ(send(TCP{.dport = dr_port, .ack = true}).verdict, DROP_REFUSAL_LIMIT);
-  EXPECT_EQ(send(TCP{.dport = nobody_port, .syn = true}).verdict, DROP_REFUSAL_LIMIT);
-  // A second of no length is over at once.
-  director.live().second = 0;
-  EXPECT_EQ(send(TCP{.dport = dr_port, .ack = true}).verdict, REFUSE_NO_FLOW);
-  EXPECT_EQ(send(TCP{.dport = dr_port, .ack = true}).verdict, REFUSE_NO_FLOW);
 }
 
 TEST_P(Flows, AreCountedAtTheirBackend) {
