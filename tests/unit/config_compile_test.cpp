@@ -11,14 +11,6 @@ using std::chrono::seconds;
 
 Address address(const char* text) { return *Address::parse(text); }
 
-Configuration compiled(const std::string& text) {
-  const Loaded loaded = load_text(text, resolve_example);
-  std::string errors;
-  for (const Problem& error : loaded.errors) errors += error.text("file") + "\n";
-  EXPECT_TRUE(loaded.configuration) << errors;
-  return loaded.configuration.value_or(Configuration{});
-}
-
 TEST(ConfigCompile, FillsInEveryDefault) {
   Configuration expected;
   expected.interfaces = {"eth0"};
@@ -145,11 +137,6 @@ TEST(ConfigCompile, LoopbackFallbackIsLocalOfAnyFamily) {
     EXPECT_EQ(service.fallback->check.type, CheckType::none);
     EXPECT_EQ(service.fallback->endpoint, (Endpoint{address("127.0.0.1")}));
   }
-}
-
-Service first_service(const std::string& text) {
-  const Configuration configuration = compiled(text);
-  return configuration.services.empty() ? Service{} : configuration.services.front();
 }
 
 TEST(ConfigCompile, FurtherEndpointsAreVariationsOfTheFirst) {

@@ -13,19 +13,6 @@ using ::testing::ElementsAre;
 
 Endpoint at(const char* address, uint16_t port = 0) { return {*Address::parse(address), port}; }
 
-Configuration compiled(const std::string& text) {
-  const Loaded loaded = load_text(text, resolve_example);
-  std::string errors;
-  for (const Problem& error : loaded.errors) errors += error.text("file") + "\n";
-  EXPECT_TRUE(loaded.configuration) << errors;
-  return loaded.configuration.value_or(Configuration{});
-}
-
-Service first_service(const std::string& text) {
-  const Configuration configuration = compiled(text);
-  return configuration.services.empty() ? Service{} : configuration.services.front();
-}
-
 // Backends by dr, nat and local, with and without a port; and what else there may be.
 std::string with_ports(const std::string& members) {
   return with_service(

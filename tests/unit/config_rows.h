@@ -55,6 +55,30 @@ inline std::string with_check(const std::string& check) {
   return with_service(R"("check": {)" + check + "},", R"({"address": "192.0.2.11"})");
 }
 
+inline const std::string backend = R"({"address": "192.0.2.11"})";
+
+// What a file without an error compiles to.
+inline Configuration compiled(const std::string& text) {
+  const Loaded loaded = load_text(text, resolve_example);
+  std::string errors;
+  for (const Problem& error : loaded.errors) errors += error.text("file") + "\n";
+  EXPECT_TRUE(loaded.configuration) << errors;
+  return loaded.configuration.value_or(Configuration{});
+}
+inline Service first_service(const std::string& text) {
+  const Configuration configuration = compiled(text);
+  return configuration.services.empty() ? Service{} : configuration.services.front();
+}
+
+// The second at line 4.
+inline std::string two_services(const std::string& second) {
+  return with_services(
+      "\n"
+      R"({"name": "web", "vip": "192.0.2.1", "port": 80, "backends": []},)"
+      "\n" +
+      second);
+}
+
 inline void expect_only(const std::vector<Problem>& problems, const ProblemRow& row,
                         std::string_view text) {
   std::string all;
@@ -75,6 +99,14 @@ inline std::string unmarked(const ProblemRow& row) {
   std::string text = row.text;
   text.erase(text.find('^'), 1);
   return text;
+}
+
+// It is an error, and nothing else is.
+inline void expect_only_error(const ProblemRow& row) {
+  const std::string text = unmarked(row);
+  const Loaded loaded = load_text(text, resolve_example);
+  EXPECT_FALSE(loaded.configuration);
+  expect_only(loaded.errors, row, text);
 }
 
 }  // namespace xlvs::config
