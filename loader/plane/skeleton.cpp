@@ -18,6 +18,10 @@ uint32_t index_buckets(const Tables& tables) {
   return std::bit_ceil(tables.services + tables.backends);
 }
 
+// A destination is a vip of a service, so there are no more of them than endpoints; as many again
+// for those that have left and are remembered for up to a day.
+uint32_t destinations(const Tables& tables) { return 2 * tables.services; }
+
 // Sets a map's size and pin, or keeps the size of one that is pinned already.
 Result<uint32_t> prepare(bpf_map* map, const std::string& pins, const char* name, uint32_t size) {
   const std::string path = pins::path(pins, name);
@@ -50,7 +54,7 @@ Result<Skeleton> open_skeleton(const std::string& pins, const Tables& tables) {
        {maps.data_settings, pins::settings, 0},
        {maps.flows, pins::flows, tables.flows},
        {maps.pending, pins::pending, tables.pending},
-       {maps.destinations, pins::destinations, buckets},
+       {maps.destinations, pins::destinations, destinations(tables)},
        {maps.connections, pins::connections, tables.backends},
        {maps.backend_counters, pins::backend_counters, tables.backends},
        {maps.verdicts, pins::verdicts, 0},

@@ -42,6 +42,8 @@ found=$(all_ask "$vip" "$vip:8000" "$vip2" "$vip:8009" "$vip:8004" "$vip2")
 check "all endpoints take turns: $found" alternates "$found"
 check "the port behind the range is not its" refused "$vip:8010"
 check "nor a port of the range at the other vip" refused "$vip2:8000"
+equal "room for destinations, twice the endpoints" \
+  "$(on director bpftool --json map show pinned /sys/fs/bpf/xlvs/destinations | jq .max_entries)" 32
 check "list shows them" grep -q "  + TCP  $vip:8000-8009" <(xlvs list -n)
 equal "the director holds both vips" \
   "$(on director ip -brief address show dev eth0 | grep -oE "$vip/|$vip2/" | sort | paste -sd ' ')" \
