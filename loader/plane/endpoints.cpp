@@ -2,55 +2,14 @@
 // How packets find their service, and replies of NAT backends the way back: what a KernelPlane
 // writes to the index.
 #include <algorithm>
-#include <map>
 
 #include "bpf/types.h"
 #include "loader/plane/kernel_plane.h"
+#include "loader/plane/port_ranges.h"
 #include "loader/plane/publish.h"
 #include "loader/plane/wire.h"
 
 namespace xlvs {
-
-namespace {
-
-// Of all that is opened for a vip, the later over the earlier: what is served already goes on being
-// served while ranges are cut and moved. The first slot has all other ports.
-std::vector<slot> paint(const std::vector<OpenPorts>& opened) {
-  std::vector<slot> slots(1);
-  std::map<uint16_t, port_range> ranges;
-  for (const auto& [endpoint, service] : opened) {
-    const uint16_t first = endpoint.vip.port;
-    const uint16_t last = endpoint.last_port;
-    if (first == 0) {
-      slots.front().ports.service = service;
-      continue;
-    }
-    for (auto next = ranges.begin(); next != ranges.end() && next->second.first <= last;) {
-      const port_range under = next->second;
-      if (under.last < first) {
-        ++next;
-        continue;
-      }
-      next = ranges.erase(next);
-      if (under.first < first) {
-        ranges[under.first] = {under.first, static_cast<uint16_t>(first - 1), under.service};
-      }
-      if (under.last > last) {
-        const auto behind = static_cast<uint16_t>(last + 1);
-        ranges[behind] = {behind, under.last, under.service};
-      }
-    }
-    ranges[first] = {first, last, service};
-  }
-  for (const auto& [first, range] : ranges) {
-    slot one{};
-    one.ports = range;
-    slots.push_back(one);
-  }
-  return slots;
-}
-
-}  // namespace
 
 // ---- services ----
 

@@ -14,16 +14,11 @@
 #include "loader/plane/map.h"
 #include "loader/plane/openings.h"
 #include "loader/plane/plane.h"
+#include "loader/plane/port_ranges.h"
 #include "loader/plane/regions.h"
 #include "loader/state/tables.h"
 
 namespace xlvs {
-
-// An endpoint of several ports that leads to a service.
-struct OpenPorts {
-  ServiceKey endpoint;
-  uint32_t service = 0;
-};
 
 // The only writer of the pinned maps. It begins with what it finds in them, so that an agent goes
 // on where the last one ended, however that was.
