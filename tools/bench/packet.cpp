@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Nanoseconds per packet, by BPF_PROG_TEST_RUN, over the floors of the same run: a program that
 // only drops, and one that swaps the MAC addresses and sends. Cases take turns in rounds, so that a
-// noisy machine is noisy for all; the figures are medians.
+// noisy machine is noisy for all; the figures are medians. What is to cost the same as another case
+// says how many times as much it costs, over the floor of XDP_DROP.
 #include "tests/harness/packet.h"
 
 #include <bpf/bpf.h>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "driver.skel.h"
+#include "loader/state/tables.h"
 #include "tests/harness/director.h"
 
 namespace xlvs::test {
@@ -30,6 +32,11 @@ constexpr uint16_t port = 80;
 const Address nat_vip = *Address::parse("192.0.2.81");
 const Address elsewhere = *Address::parse("192.0.2.99");
 const Address ranges_vip = *Address::parse("192.0.2.82");
+// By scheduler and number of backends.
+const Address wlc_2_vip = *Address::parse("192.0.2.83");
+const Address wlc_1024_vip = *Address::parse("192.0.2.84");
+const Address mh_2_vip = *Address::parse("192.0.2.85");
+const Address mh_1024_vip = *Address::parse("192.0.2.86");
 
 [[noreturn]] void give_up(const std::string& why) {
   (void)std::fprintf(stderr, "bench: %s\n", why.c_str());
@@ -92,6 +99,7 @@ struct Case {
   bool opens = false;  // a SYN of each flow goes before, so that they are known
   Address to = vip;
   uint32_t turn = 0;
+  std::string as{};  // the case that it is to cost the same as
   std::vector<double> samples{};
 };
 
@@ -120,13 +128,36 @@ void open_flows(Driver& driver, const Case& one, const Address& to) {
   }
 }
 
+const Case& named(const std::vector<Case>& cases, const std::string& name) {
+  const auto found =
+      std::find_if(cases.begin(), cases.end(), [&](const Case& one) { return one.name == name; });
+  if (found == cases.end()) give_up("no case is named " + name);
+  return *found;
+}
+
+// How many times as much as the other, over the floor: the median of the rounds' own ratios, since
+// neighbours in a round share its noise.
+double ratio(const Case& one, const Case& other, const Case& floor) {
+  std::vector<double> ratios;
+  for (size_t round = 0; round < one.samples.size(); ++round) {
+    ratios.push_back((one.samples[round] - floor.samples[round]) /
+                     (other.samples[round] - floor.samples[round]));
+  }
+  return median(ratios);
+}
+
 void print(const std::vector<Case>& cases) {
   const double drop = median(cases[0].samples);
   const double tx = median(cases[1].samples);
   std::printf("%-44s %10s %12s %10s\n", "case", "ns/packet", "over DROP", "over TX");
   for (const auto& one : cases) {
     const double ns = median(one.samples);
-    std::printf("%-44s %10.0f %12.0f %10.0f\n", one.name.c_str(), ns, ns - drop, ns - tx);
+    std::printf("%-44s %10.0f %12.0f %10.0f", one.name.c_str(), ns, ns - drop, ns - tx);
+    if (!one.as.empty()) {
+      std::printf("   x %.2f of \"%s\"", ratio(one, named(cases, one.as), cases[0]),
+                  one.as.c_str());
+    }
+    std::printf("\n");
   }
 }
 
@@ -147,9 +178,92 @@ void add_ranges(Director& director, uint32_t service) {
   director.add_ports(ranges_vip, tcp, 0, ranges);
 }
 
+// A service of so many backends of its own, on a vip of its own.
+void add_scheduled(Director& director, const Address& to, Scheduler scheduler, uint32_t backends) {
+  std::vector<tables::Candidate> list;
+  for (uint32_t i = 0; i < backends; ++i) {
+    const std::string address = "203.0." + std::to_string(i >> 8) + "." + std::to_string(i & 255);
+    const uint32_t id = director.add_backend(
+        {.endpoint = {*Address::parse(address), port}, .mac = Mac{{2, 0, 0, 0, 1, 1}}});
+    list.push_back({.id = id, .weight = 1, .share = 1, .seed = id});
+  }
+  const Scheduling scheduling{.scheduler = scheduler, .hash = HashOf::five_tuple};
+  std::vector<slot> slots;
+  for (const auto& candidate : tables::make(scheduling, list, {}).slots) {
+    slot one{};
+    one.backend = candidate.id;
+    one.weight = candidate.weight;
+    slots.push_back(one);
+  }
+  table_region how{};
+  how.scheduler = static_cast<uint8_t>(scheduler);
+  how.hash = HASH_5TUPLE;
+  director.set_table(director.add_service({to, port}, tcp, {}), how, slots);
+}
+
+void add_scheduled(Director& director) {
+  add_scheduled(director, wlc_2_vip, Scheduler::wlc, 2);
+  add_scheduled(director, wlc_1024_vip, Scheduler::wlc, 1024);
+  add_scheduled(director, mh_2_vip, Scheduler::mh, 2);
+  add_scheduled(director, mh_1024_vip, Scheduler::mh, 1024);
+}
+
+// What a flow costs is not to grow with the backends of its service.
+std::vector<Case> cases_of_scheduling(int program) {
+  const auto flows = [&](const char* name, uint32_t count, const Address& to, const char* as = "") {
+    return Case{.name = name,
+                .program = program,
+                .flows = count,
+                .frame = tcp_frame(to, false),
+                .action = XDP_TX,
+                .opens = true,
+                .to = to,
+                .as = as};
+  };
+  const auto new_flows = [&](const char* name, uint32_t turn, const Address& to,
+                             const char* as = "") {
+    return Case{.name = name,
+                .program = program,
+                .flows = 0,
+                .frame = tcp_frame(to, true),
+                .action = XDP_TX,
+                .to = to,
+                .turn = turn,
+                .as = as};
+  };
+  return {
+      flows("wlc, 2 backends: 1 flow", 1, wlc_2_vip),
+      flows("wlc, 1,024 backends: 1 flow", 1, wlc_1024_vip, "wlc, 2 backends: 1 flow"),
+      flows("mh, 2 backends: 1 flow", 1, mh_2_vip),
+      flows("mh, 1,024 backends: 1 flow", 1, mh_1024_vip, "mh, 2 backends: 1 flow"),
+      flows("wlc, 2 backends: 10,000 flows", 10'000, wlc_2_vip),
+      flows("wlc, 1,024 backends: 10,000 flows", 10'000, wlc_1024_vip,
+            "wlc, 2 backends: 10,000 flows"),
+      flows("mh, 2 backends: 10,000 flows", 10'000, mh_2_vip),
+      flows("mh, 1,024 backends: 10,000 flows", 10'000, mh_1024_vip,
+            "mh, 2 backends: 10,000 flows"),
+      new_flows("mh, 2 backends: a new flow each packet", 1U << 24, mh_2_vip),
+      new_flows("mh, 1,024 backends: a new flow each packet", 1U << 25, mh_1024_vip,
+                "mh, 2 backends: a new flow each packet"),
+  };
+}
+
+void measure_in_rounds(Driver& driver, std::vector<Case>& cases) {
+  for (auto& one : cases) {
+    if (one.opens) open_flows(driver, one, one.to);
+  }
+  for (auto& one : cases) measure(driver, one, warm_packets);
+  for (auto& one : cases) one.samples.clear();
+  for (int round = 0; round < rounds; ++round) {
+    for (auto& one : cases) measure(driver, one, timed_packets);
+  }
+}
+
 void run() {
   Director director({.flows = 524'288, .pending = 65'536});
   Director crowded({.services = many + 16, .slots = 4 * many, .buckets = 16'384});
+  Director scheduling(
+      {.flows = 524'288, .pending = 65'536, .backends = 4096, .slots = 262'144, .buckets = 64});
   Driver driver;
   const uint32_t near = director.add_backend(
       {.endpoint = {*Address::parse("198.51.100.1"), port}, .mac = Mac{{2, 0, 0, 0, 0, 9}}});
@@ -162,6 +276,7 @@ void run() {
       {.endpoint = {*Address::parse("198.51.100.1"), port}, .mac = Mac{{2, 0, 0, 0, 0, 9}}});
   add_ranges(crowded, crowded.add_service({vip, port}, tcp, {near_of_many}));
   add_services(crowded, near_of_many, many);
+  add_scheduled(scheduling);
 
   const int xlvs = director.programs().fd();
   const int xlvs_of_many = crowded.programs().fd();
@@ -173,7 +288,8 @@ void run() {
       {"no service", xlvs, 1, tcp_frame(elsewhere, false), XDP_PASS},
       {"no service, of 10,001", xlvs_of_many, 1, tcp_frame(elsewhere, false), XDP_PASS},
       {"dr: 1 flow", xlvs, 1, ack, XDP_TX, true},
-      {"dr: 1 flow, one of 10,001 services", xlvs_of_many, 1, ack, XDP_TX, true},
+      {"dr: 1 flow, one of 10,001 services", xlvs_of_many, 1, ack, XDP_TX, true, vip, 0,
+       "dr: 1 flow"},
       {"dr: 1 flow, a port in 1,000 ranges", xlvs_of_many, 1, tcp_frame(ranges_vip, false), XDP_TX,
        true, ranges_vip},
       {"dr: 10,000 flows", xlvs, 10'000, ack, XDP_TX, true},
@@ -185,14 +301,9 @@ void run() {
       {"nat: a new flow each packet", xlvs, 0, tcp_frame(nat_vip, true), XDP_TX, false, nat_vip,
        1U << 25},
   };
-  for (auto& one : cases) {
-    if (one.opens) open_flows(driver, one, one.to);
-  }
-  for (auto& one : cases) measure(driver, one, warm_packets);
-  for (auto& one : cases) one.samples.clear();
-  for (int round = 0; round < rounds; ++round) {
-    for (auto& one : cases) measure(driver, one, timed_packets);
-  }
+  const auto more = cases_of_scheduling(scheduling.programs().fd());
+  cases.insert(cases.end(), more.begin(), more.end());
+  measure_in_rounds(driver, cases);
   print(cases);
 }
 
