@@ -155,10 +155,14 @@ static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct p
 /* The backend that the packet's flow was given to; NULL if there is no such flow. */
 static __always_inline struct backend *find_flow(struct xdp_md *ctx, struct packet *pkt)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, &pkt->flow);
+	struct flow *flow = bpf_map_lookup_elem(&flows, &pkt->flow), *opening;
 
-	if (flow)
-		return meet_confirmed(pkt, flow);
-	flow = bpf_map_lookup_elem(&pending, &pkt->flow);
-	return flow ? meet_pending(ctx, pkt, flow) : NULL;
+	if (!flow) {
+		opening = bpf_map_lookup_elem(&pending, &pkt->flow);
+		if (opening)
+			return meet_pending(ctx, pkt, opening);
+		/* As in find_record(). */
+		flow = bpf_map_lookup_elem(&flows, &pkt->flow);
+	}
+	return flow ? meet_confirmed(pkt, flow) : NULL;
 }

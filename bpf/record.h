@@ -61,12 +61,17 @@ static __always_inline struct flow_key template_key(const struct flow_key *flow,
 
 /* ---- finding ------------------------------------------------------------------------------ */
 
-/* The record of a direction, wherever it is. */
+/*
+ * The record of a direction, wherever it is. Flows is asked again, since another CPU may have moved
+ * it there from pending between the two lookups.
+ */
 static __always_inline struct flow *find_record(const struct flow_key *key)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, key);
 
-	return flow ? flow : bpf_map_lookup_elem(&pending, key);
+	if (!flow)
+		flow = bpf_map_lookup_elem(&pending, key);
+	return flow ? flow : bpf_map_lookup_elem(&flows, key);
 }
 
 /* The way back, if there is one. A function of its own for the sake of the stack. */

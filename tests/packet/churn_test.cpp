@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What is counted while flows come and go on two CPUs at once.
+// Flows that come and go on two CPUs at once: what is counted, and that none is lost.
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <random>
@@ -36,18 +38,22 @@ bool stay_on(uint16_t cpu) {
 
 bool is_answered(uint32_t port) { return port % one_unanswered_of != 0; }
 
+bool run(int program, const Packet& packet) {
+  const Bytes frame = packet.build();
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<uint32_t>(frame.size());
+  options.repeat = 1;
+  return bpf_prog_test_run_opts(program, &options) == 0;
+}
+
 // Each CPU has clients of its own, who use all ports from 1 on.
 bool send(int program, uint16_t client_number, uint32_t port, TCP header) {
   header.sport = static_cast<uint16_t>(port + 1);
   header.dport = scheduled_port;
   const Address from = *Address::parse("198.51.100." + std::to_string(client_number + 1));
   const Wire wire;
-  Bytes frame = (wire.link(client_mac, director_mac) / wire.ip(from, vip, 64) / header).build();
-  LIBBPF_OPTS(bpf_test_run_opts, options);
-  options.data_in = frame.data();
-  options.data_size_in = static_cast<uint32_t>(frame.size());
-  options.repeat = 1;
-  return bpf_prog_test_run_opts(program, &options) == 0;
+  return run(program, wire.link(client_mac, director_mac) / wire.ip(from, vip, 64) / header);
 }
 
 constexpr TCP syn{.syn = true};
@@ -200,6 +206,83 @@ TEST_P(Churn, CountsWhatIsHeld) {
   // What was evicted has counted until the next sweep, and wlc goes by the counts.
   if (GetParam() == plenty) expect_shares_of_the_weights();
   expect_none_after_a_sweep();
+}
+
+// ---- one flow on both CPUs ---------------------------------------------------------------------
+
+// Where both CPUs wait for each other, so that they go on at the same moment.
+class Meeting {
+ public:
+  void meet() {
+    const uint32_t round = arrived_++ / cpus.size();
+    while (arrived_ / cpus.size() == round) sched_yield();
+  }
+
+ private:
+  std::atomic<uint32_t> arrived_ = 0;
+};
+
+// Opens flows by one packet; each CPU has another that follows it, and both come at once.
+struct OneFlow {
+  std::function<Packet(uint16_t port)> opening;
+  std::array<std::function<Packet(uint16_t port)>, 2> then;
+};
+
+void run_at_once(int program, const OneFlow& flow) {
+  constexpr uint16_t flows = 3000;
+  Meeting meeting;
+  std::atomic<uint32_t> failures = 0;
+  std::vector<std::thread> threads;
+  threads.reserve(cpus.size());
+  for (const uint16_t cpu : cpus) {
+    threads.emplace_back([&, cpu] {
+      if (!stay_on(cpu)) ++failures;
+      for (uint16_t port = 1; port <= flows; ++port) {
+        const Packet then = flow.then.at(cpu)(port);
+        if (cpu == 0 && !run(program, flow.opening(port))) ++failures;
+        meeting.meet();
+        if (!run(program, then)) ++failures;
+        meeting.meet();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0U);
+}
+
+uint64_t times(Director& director, verdict verdict) {
+  const auto key = static_cast<uint32_t>(verdict);
+  std::vector<counter> by_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+  EXPECT_EQ(bpf_map_lookup_elem(director.programs().map("verdicts"), &key, by_cpu.data()), 0);
+  return std::accumulate(by_cpu.begin(), by_cpu.end(), uint64_t{0},
+                         [](uint64_t sum, const counter& one) { return sum + one.packets; });
+}
+
+std::function<Packet(uint16_t)> to(uint16_t service, TCP header) {
+  return [=](uint16_t port) mutable {
+    header.sport = port;
+    header.dport = service;
+    return Wire{}.to_vip() / header;
+  };
+}
+
+// It moves from pending to flows between the two lookups of a packet that comes meanwhile.
+TEST(AtOnce, APacketFindsAFlowThatAnotherConfirms) {
+  Cluster cluster({.flows = 65536, .pending = 65536});
+  run_at_once(cluster.director.programs().fd(),
+              {.opening = to(dr_port, syn), .then = {to(dr_port, ack), to(dr_port, ack)}});
+  EXPECT_EQ(times(cluster.director, REFUSE_NO_FLOW), 0U);
+}
+
+TEST(AtOnce, AnAnswerFindsTheWayBackThatAPacketConfirms) {
+  Cluster cluster({.flows = 65536, .pending = 65536});
+  const auto answer = [](uint16_t port) {
+    return Wire{}.from_nat_backend() /
+           TCP{.sport = nat_backend_port, .dport = port, .syn = true, .ack = true};
+  };
+  run_at_once(cluster.director.programs().fd(),
+              {.opening = to(nat_port, syn), .then = {to(nat_port, ack), answer}});
+  EXPECT_EQ(times(cluster.director, PASS_REPLY_NO_FLOW), 0U);
 }
 
 }  // namespace
