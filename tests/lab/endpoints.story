@@ -81,6 +81,46 @@ equal "a port of its own comes before the range" \
 check "the range goes on" alternates "$(all_ask "$vip:8000" "$vip:8001" "$vip:8002")"
 check "the agent ends well" end_agent TERM
 
+title "A range is split in two while connections are held"
+network --dr
+servers_with_download 16
+configure dr "$one | $small | .services[0].also = [{port: \"8000-8009\"}]"
+start_agent
+await_state up "$backend1" "$backend2"
+pids=()
+for port in 8003 8004 8006; do
+  download "http://$vip:$port" "$work/fetched$port"
+  pids+=("$started")
+done
+# Whom each is with.
+with() {
+  xlvs list --connections --json | jq -r \
+    '.[] | select(.state == "ESTABLISHED") | "\(.vip) \(.backend)"' | sort | paste -sd ','
+}
+before=$(with)
+note "$before"
+# The middle is given to who has not the one that is held there.
+other=$backend1
+if [[ $before == *"$vip:8004 $backend1:"* ]]; then other=$backend2; fi
+served dr "$one | $small | .services[0].also = [{port: \"8000-8003\"}, {port: \"8006-8009\"}] |
+  .services += [.services[0] | .name = \"middle\" | .port = \"8004-8005\" | .also = []
+  | .check.port = 80 | .backends |= map(select(.address == \"$other\"))]"
+await_state up "$other"
+for ports in 8000-8003 8006-8009; do
+  check "list shows $ports as web's" grep -q "  + TCP  $vip:$ports" <(xlvs list -n)
+done
+check "and 8004-8005 as another's" grep -qE "^TCP  $vip:8004-8005 rr" <(xlvs list -n)
+equal "the held ones are with" "$(with)" "$before"
+check "both ends go on" alternates "$(all_ask "$vip:8000" "$vip:8003" "$vip:8006" "$vip:8009")"
+equal "who is new to the middle is served by" \
+  "$(on client curl -s -m 20 "http://$vip:8004/" "http://$vip:8005/" | cut -d ' ' -f 2 | uniq)" "$other"
+for port in 8003 8004 8006; do
+  check "the download from $port completes" hurry "${pids[0]}" "$work/fetched$port"
+  check "its SHA-256 is right" right_bytes "$work/fetched$port"
+  pids=("${pids[@]:1}")
+done
+check "the agent ends well" end_agent TERM
+
 title "All ports, with persistence, by NAT"
 network --nat
 lab web up backend1 backend2 client
