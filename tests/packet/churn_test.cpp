@@ -229,7 +229,7 @@ struct OneFlow {
 };
 
 void run_at_once(int program, const OneFlow& flow) {
-  constexpr uint16_t flows = 3000;
+  constexpr uint16_t flows = 500;
   Meeting meeting;
   std::atomic<uint32_t> failures = 0;
   std::vector<std::thread> threads;
