@@ -32,7 +32,8 @@ Neighbours::Neighbours(boost::asio::any_io_executor executor, std::function<void
     : on_change_(std::move(on_change)),
       events_(executor, {.message = [this](const netlink::View& message) { take(message); },
                          .batch = [this](bool lost) { finish_batch(lost); }}),
-      timer_(executor) {}
+      timer_(executor),
+      prober_(executor) {}
 
 Neighbours::~Neighbours() {
   if (!socket_ || !watching_) return;
@@ -46,6 +47,7 @@ Result<void> Neighbours::start() {
   auto socket = netlink::Socket::open();
   if (!socket) return socket.error();
   socket_.emplace(*std::move(socket));
+  if (auto started = prober_.start(); !started) return started;
   return load();
 }
 
@@ -66,6 +68,7 @@ void Neighbours::watch(std::set<Address> addresses) {
   keep_hops();
   release_others();
   update_next_hops();
+  choose_probes();
   wake_when_due();
   if (changed_) wake_at(Clock::now());
 }
@@ -116,12 +119,14 @@ void Neighbours::refresh() {
   keep_hops();
   if (watching_) release_others();
   update_next_hops();
+  choose_probes();
   wake_when_due();
   if (std::exchange(changed_, false)) on_change_();
 }
 
 void Neighbours::find_routes() {
   for (auto& [address, watched] : watched_) watched.route = find_route(*socket_, address);
+  for (auto& [hop, kept] : hops_) kept.sought = false;
 }
 
 void Neighbours::choose_hops() {
@@ -192,6 +197,25 @@ void Neighbours::update_next_hops() {
     watched.next = std::move(next);
     changed_ = true;
   }
+}
+
+void Neighbours::choose_probes() {
+  std::map<Hop, Prober::Target> targets;
+  for (auto& [hop, kept] : hops_) {
+    if (!std::exchange(kept.sought, true)) kept.source = find_source(*socket_, hop);
+    if (const auto one = target(hop, kept)) targets.emplace(hop, *one);
+  }
+  prober_.set(std::move(targets));
+}
+
+// Nothing for one that needs no probes, or that the kernel is asking for.
+std::optional<Prober::Target> Neighbours::target(const Hop& hop, const Kept& kept) const {
+  const Link* link = links_.find(hop.ifindex);
+  const Neighbour* neighbour = neighbours_.find(hop);
+  if (link == nullptr || !link->up || !link->ethernet || !kept.source) return std::nullopt;
+  if (neighbour == nullptr || neighbour->fixed() || !neighbour->usable()) return std::nullopt;
+  return Prober::Target{.known = *neighbour->mac,
+                        .asker = {.mac = link->mac, .address = *kept.source}};
 }
 
 void Neighbours::wake_when_due() {

@@ -17,6 +17,7 @@
 #include "loader/plane/netlink.h"
 #include "loader/plane/netlink_events.h"
 #include "loader/plane/next_hop.h"
+#include "loader/plane/probes.h"
 
 namespace xlvs {
 
@@ -24,6 +25,8 @@ namespace xlvs {
 // (NTF_EXT_MANAGED), again when one was deleted or its link came back; where it cannot do that, and
 // while one is unresolved, it is asked to resolve from time to time. Every event of routes, links,
 // addresses and neighbours is followed; after lost events everything is read anew.
+//
+// Each that has a MAC is asked every second whether it still has (probes.h).
 //
 // A neighbour that had a MAC and is asked for anew (deleted by hand, its entry dropped) keeps the
 // MAC until it is known to be silent (NUD_FAILED, after 3 s) or its link goes down: no packet is
@@ -59,6 +62,9 @@ class Neighbours {
     Clock::time_point asked;  // the kernel, for the last time; long ago if never
     std::optional<Mac> last;
     std::string error;  // of the last asking; empty if it went well
+    // Whose address the probes bear; to be looked up if `sought` is not set.
+    std::optional<Address> source;
+    bool sought = false;
   };
 
   void take(const netlink::View& message);
@@ -72,6 +78,8 @@ class Neighbours {
   void release_others();
   void update_next_hops();
   [[nodiscard]] std::optional<Clock::time_point> due(const Hop& hop, const Kept& kept) const;
+  void choose_probes();
+  [[nodiscard]] std::optional<Prober::Target> target(const Hop& hop, const Kept& kept) const;
   void wake_when_due();
   void wake_at(Clock::time_point when);
 
@@ -81,6 +89,7 @@ class Neighbours {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for the timer's handlers
   std::optional<Clock::time_point> wake_;
   std::optional<netlink::Socket> socket_;
+  Prober prober_;
 
   LinkTable links_;
   NeighbourTable neighbours_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "loader/plane/next_hop.h"
 
+#include <cstring>
 #include <utility>
 
 namespace xlvs {
@@ -78,6 +79,20 @@ Route find_route(netlink::Socket& socket, const Address& address) {
   return found ? route : Route{};
 }
 
+std::optional<Address> find_source(netlink::Socket& socket, const Hop& hop) {
+  netlink::Message get(RTM_GETROUTE, 0);
+  const auto bits = static_cast<unsigned char>(hop.address.wire().size() * 8);
+  get.header(
+      rtmsg{.rtm_family = static_cast<unsigned char>(hop.address.family()), .rtm_dst_len = bits});
+  get.put(RTA_DST, hop.address);
+  get.put_u32(RTA_OIF, static_cast<uint32_t>(hop.ifindex));
+  std::optional<Address> source;
+  const auto found = socket.request(get, "look up the route", [&](const netlink::View& message) {
+    if (message.type() == RTM_NEWROUTE) source = message.address(route_fixed, RTA_PREFSRC);
+  });
+  return found ? source : std::nullopt;
+}
+
 bool Neighbour::usable() const {
   constexpr int valid =
       NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
@@ -139,6 +154,24 @@ Result<void> release_neighbour(netlink::Socket& socket, const Hop& hop) {
   auto changed = socket.request(change, "release neighbour " + hop.address.text());
   const bool gone = !changed && (changed.error().code == ENOENT || changed.error().code == ENODEV);
   return gone ? Result<void>{} : changed;
+}
+
+std::optional<std::chrono::milliseconds> heard_of(netlink::Socket& socket, const Hop& hop) {
+  netlink::Message get(RTM_GETNEIGH, 0);
+  get.header(ndmsg{.ndm_family = static_cast<unsigned char>(hop.address.family()),
+                   .ndm_ifindex = hop.ifindex});
+  get.put(NDA_DST, hop.address);
+  std::optional<std::chrono::milliseconds> since;
+  const auto take = [&since](const netlink::View& message) {
+    const auto bytes = message.bytes(neighbour_fixed, NDA_CACHEINFO);
+    nda_cacheinfo info{};
+    if (message.type() != RTM_NEWNEIGH || bytes.size() != sizeof info) return;
+    std::memcpy(&info, bytes.data(), sizeof info);
+    constexpr uint32_t tick = 10;  // USER_HZ is 100 wherever xlvs runs
+    since = std::chrono::milliseconds(uint64_t{info.ndm_confirmed} * tick);
+  };
+  const auto read = socket.request(get, "read neighbour " + hop.address.text(), take);
+  return read ? since : std::nullopt;
 }
 
 NextHop next_hop(const Route& route, const Link* link, const Neighbour* neighbour,

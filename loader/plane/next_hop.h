@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -57,6 +58,9 @@ struct Hop {
   auto operator<=>(const Hop&) const = default;
 };
 
+// The director's own address that it asks with; nothing where it has none of that family there.
+std::optional<Address> find_source(netlink::Socket& socket, const Hop& hop);
+
 // The kernel's neighbour entry.
 struct Neighbour {
   uint16_t state = 0;  // NUD_*
@@ -99,6 +103,9 @@ class NeighbourTable {
 Result<void> keep_neighbour(netlink::Socket& socket, const Hop& hop);
 // Ends that; the entry stays and ages like any other.
 Result<void> release_neighbour(netlink::Socket& socket, const Hop& hop);
+// How long ago the neighbour was last known to be where it is, by an answer or by TCP; in steps of
+// 10 ms, rounded down. Nothing where there is no entry.
+std::optional<std::chrono::milliseconds> heard_of(netlink::Socket& socket, const Hop& hop);
 
 // The next hop out of what is known of its parts. Null: there is none. `last` is the MAC that is
 // used while the kernel asks again.

@@ -13,6 +13,7 @@
 #include "loader/base/asio.h"
 #include "loader/base/fd.h"
 #include "loader/plane/announce.h"
+#include "loader/plane/frames.h"
 
 namespace xlvs {
 

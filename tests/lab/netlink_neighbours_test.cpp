@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <net/if.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 
@@ -121,7 +122,6 @@ TEST_P(OnLinkTest, follows_its_mac) {
   const char* backend = GetParam();
   watch({address(backend)});
   ASSERT_TRUE(becomes(backend, mac(2)));
-  write("/proc/sys/net/ipv4/neigh/eth0/locktime", "0");  // else a change within 1 s is ignored
   const uint32_t before = neighbours_->generation();
   far_sh("ip link set far0 address 02:00:00:00:00:99");
   far([&] {
@@ -133,6 +133,45 @@ TEST_P(OnLinkTest, follows_its_mac) {
   });
   EXPECT_TRUE(becomes(backend, mac(0x99)));
   EXPECT_NE(neighbours_->generation(), before);
+}
+
+TEST_P(OnLinkTest, follows_its_mac_in_silence) {
+  const char* backend = GetParam();
+  // The kernel by itself would ask in an hour.
+  write("/proc/sys/net/ipv4/neigh/eth0/base_reachable_time_ms", "3600000");
+  write("/proc/sys/net/ipv6/neigh/eth0/base_reachable_time_ms", "3600000");
+  watch({address(backend)});
+  ASSERT_TRUE(becomes(backend, mac(2)));
+  far_sh("ip link set far0 address 02:00:00:00:00:99");
+  EXPECT_TRUE(becomes(backend, mac(0x99)));
+  EXPECT_TRUE(entry(backend).ours());
+  far_sh("ip link set far0 address 02:00:00:00:00:9a");
+  EXPECT_TRUE(becomes(backend, mac(0x9a)));
+}
+
+TEST_P(OnLinkTest, is_asked_where_it_is_and_others_are_left_alone) {
+  const char* backend = GetParam();
+  watch({address(backend)});
+  ASSERT_TRUE(becomes(backend, mac(2)));
+  const Fd capture = this->capture();
+  std::vector<Frame> frames;
+  const auto asked = [&](const std::optional<Mac>& at) {
+    const Address whom = address(backend);
+    const Asker asker{mac(1), address(whom.is_v4() ? "192.0.2.1" : "2001:db8::1")};
+    return std::count(
+        frames.begin(), frames.end(),
+        whom.is_v4() ? arp_request(asker, whom, at) : neighbour_solicitation(asker, whom, at));
+  };
+  ASSERT_TRUE(eventually([&] {
+    read_frames(capture, frames);
+    return asked(mac(2)) >= 4;
+  }));
+  EXPECT_EQ(asked(std::nullopt), 0) << "of all, though it answers";
+  far_sh("ip link set far0 address 02:00:00:00:00:99");
+  EXPECT_TRUE(eventually([&] {
+    read_frames(capture, frames);
+    return asked(std::nullopt) > 0 && asked(mac(0x99)) > 0;
+  }));
 }
 
 TEST_P(OnLinkTest, is_released_when_no_longer_watched_and_at_the_end) {
