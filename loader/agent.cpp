@@ -97,6 +97,7 @@ Result<void> Agent::begin(Configuration configuration) {
 }
 
 Result<void> Agent::attach(const Configuration& configuration) {
+  if (auto tags = check_tags(configuration); !tags) return tags;
   std::vector<std::string> notes;
   auto attached = data_plane::attach(pins_, configuration.interfaces, configuration.mode,
                                      configuration.tables, notes);
@@ -208,6 +209,10 @@ void Agent::reload(bool even_if_same) {
   Configuration& wanted = *loaded.configuration;
   const bool moved =
       wanted.interfaces != configuration_.interfaces || wanted.mode != configuration_.mode;
+  if (const auto tags = check_tags(wanted); !tags) {
+    spdlog::error("{} was not taken: {}", file_, tags.error().message);
+    return;
+  }
   if (moved) {
     if (const auto attached = attach(wanted); !attached) {
       spdlog::error("{} was not taken: {}", file_, attached.error().message);

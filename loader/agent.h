@@ -49,6 +49,7 @@ class Agent {
 
  private:
   Result<void> begin(Configuration configuration);
+  static Result<void> check_tags(const Configuration& configuration);
   Result<void> attach(const Configuration& configuration);
   void configure(Configuration configuration);
   void watch_backends();

@@ -4,6 +4,7 @@
 
 #include "loader/agent.h"
 #include "loader/base/log.h"
+#include "loader/plane/tags.h"
 #include "loader/state/diff.h"
 #include "loader/state/words.h"
 
@@ -77,6 +78,20 @@ void Agent::watch_neighbours() {
   });
   neighbours_.watch(std::move(addresses));
   plane_->set_route_generation(neighbours_.generation());
+}
+
+// Of clients' frames by the vips, of others by the backends.
+Result<void> Agent::check_tags(const Configuration& configuration) {
+  if (configuration.mode != AttachMode::native) return {};
+  std::set<Address> addresses;
+  for (const auto& service : configuration.services) {
+    addresses.insert(service.key.vip.address);
+    for (const auto& endpoint : service.also) addresses.insert(endpoint.vip.address);
+  }
+  for_each_backend(configuration, [&](const Service&, const Backend& backend, bool) {
+    if (backend.forwarding != Forwarding::local) addresses.insert(backend.endpoint.address);
+  });
+  return xlvs::check_tags(configuration.interfaces, addresses);
 }
 
 // NAT's way back is looked up by the kernel as a router would, which it does only where it

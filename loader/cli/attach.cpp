@@ -10,12 +10,18 @@
 #include "loader/plane/data_plane.h"
 #include "loader/plane/lock.h"
 #include "loader/plane/neighbours.h"
+#include "loader/plane/tags.h"
 #include "loader/plane/vips.h"
 #include "loader/state/words.h"
 
 namespace xlvs::cli {
 
 int attach(const std::string& pins, const std::vector<std::string>& interfaces, AttachMode mode) {
+  const auto tags = mode == AttachMode::native ? check_tags(interfaces) : Result<void>{};
+  if (!tags) {
+    fmt::print(stderr, "xlvs: {}\n", tags.error().message);
+    return 1;
+  }
   std::vector<std::string> notes;
   const auto attached = data_plane::attach(pins, interfaces, mode, Tables{}, notes);
   for (const auto& note : notes) fmt::print(stderr, "xlvs: {}\n", note);

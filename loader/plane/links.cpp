@@ -26,6 +26,14 @@ const ifinfomsg* about_link(const netlink::View& message) {
   return info;
 }
 
+// The ifindex of what a VLAN interface lies on; 0 for others. One in another network namespace has
+// no such name here, and its tags are no concern of this one.
+int parse_vlan_on(const netlink::View& message) {
+  if (message.nested_text(fixed, IFLA_LINKINFO, IFLA_INFO_KIND) != "vlan") return 0;
+  if (message.has(fixed, IFLA_LINK_NETNSID)) return 0;
+  return static_cast<int>(message.u32(fixed, IFLA_LINK).value_or(0));
+}
+
 Link parse(const netlink::View& message, const ifinfomsg& info) {
   constexpr unsigned up_with_carrier =
       static_cast<unsigned>(IFF_UP) | static_cast<unsigned>(IFF_LOWER_UP);  // carrier
@@ -37,6 +45,7 @@ Link parse(const netlink::View& message, const ifinfomsg& info) {
       .up = (info.ifi_flags & up_with_carrier) == up_with_carrier,
       .ethernet = info.ifi_type == ARPHRD_ETHER && mac.has_value(),
       .mtu = message.u32(fixed, IFLA_MTU).value_or(0),
+      .vlan_on = parse_vlan_on(message),
   };
 }
 

@@ -23,6 +23,7 @@ struct Link {
   bool up = false;        // set up, and with carrier
   bool ethernet = false;  // has a MAC of six bytes and speaks ARP/ND
   unsigned mtu = 0;
+  int vlan_on = 0;  // a VLAN interface: the ifindex of what it lies on; else 0
 
   bool operator==(const Link&) const = default;
 };
@@ -38,6 +39,7 @@ class LinkTable {
   // Null if there is none. Valid until the next load() or apply().
   [[nodiscard]] const Link* find(std::string_view name) const;
   [[nodiscard]] const Link* find(int ifindex) const;
+  [[nodiscard]] const std::map<int, Link>& all() const { return links_; }
 
  private:
   std::map<int, Link> links_;

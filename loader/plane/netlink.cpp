@@ -95,6 +95,16 @@ std::optional<std::string> View::text(size_t fixed, int attribute) const {
   return std::string(first, strnlen(first, found.size()));
 }
 
+std::optional<std::string> View::nested_text(size_t fixed, int outer, int attribute) const {
+  const auto within = bytes(fixed, outer);
+  if (within.empty()) return std::nullopt;
+  const auto* attributes = reinterpret_cast<const nlattr*>(within.data());
+  const nlattr* found = nla_find(attributes, static_cast<int>(within.size()), attribute);
+  if (found == nullptr) return std::nullopt;
+  const auto* first = static_cast<const char*>(nla_data(found));
+  return std::string(first, strnlen(first, static_cast<size_t>(nla_len(found))));
+}
+
 std::optional<Address> address_from_wire(std::span<const std::byte> wire) {
   in_addr v4{};
   in6_addr v6{};

@@ -73,6 +73,9 @@ class View {
   [[nodiscard]] std::optional<Address> address(size_t fixed, int attribute) const;
   [[nodiscard]] std::optional<Mac> mac(size_t fixed, int attribute) const;
   [[nodiscard]] std::optional<std::string> text(size_t fixed, int attribute) const;
+  // Of an attribute within another.
+  [[nodiscard]] std::optional<std::string> nested_text(size_t fixed, int outer,
+                                                       int attribute) const;
   // The attribute's bytes; empty where it is absent.
   [[nodiscard]] std::span<const std::byte> bytes(size_t fixed, int attribute) const;
 
