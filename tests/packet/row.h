@@ -42,5 +42,6 @@ std::vector<Row> forward_rows();
 std::vector<Row> header_rows();
 std::vector<Row> refuse_rows();
 std::vector<Row> drop_rows();
+std::vector<Row> jumbo_rows();
 
 }  // namespace xlvs::test
