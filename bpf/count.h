@@ -24,6 +24,11 @@ static __always_inline enum verdict_class class_of(enum verdict verdict)
 	return DROP;
 }
 
+static __always_inline bool is_reply(enum verdict verdict)
+{
+	return verdict == FORWARD_REPLY || verdict == FORWARD_ICMP_REPLY;
+}
+
 static __always_inline void count_for_backend(const struct packet *pkt, bool reply)
 {
 	struct backend_counters *counters = bpf_map_lookup_elem(&backend_counters, &pkt->backend);
@@ -54,7 +59,7 @@ static __always_inline int count(const struct packet *pkt, __u32 size, enum verd
 	case REFUSE:
 		return XDP_TX;
 	case FORWARD:
-		count_for_backend(pkt, verdict == FORWARD_REPLY);
+		count_for_backend(pkt, is_reply(verdict));
 		return pkt->action;
 	case DROP:
 		break;

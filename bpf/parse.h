@@ -25,6 +25,7 @@ struct ipv6_extension {
 
 #define IPV4_FRAGMENT 0x3fff /* offset and "more fragments" */
 #define IPV6_FRAGMENT 0xfff9
+#define IPV6_LATER_FRAGMENT 0xfff8 /* offset */
 #define SEGMENTS_LEFT 0x00ff
 
 /*
@@ -79,9 +80,11 @@ static __always_inline __u32 extension_size(const struct ipv6_extension *extensi
 
 /*
  * RFC 8200, 4: walks the extension headers that begin `offset` bytes into the frame. Answers
- * {next header:32, its offset:32}, or {verdict:32, 0} where there is nothing for us.
+ * {next header:32, its offset:32}, or {verdict:32, 0} where there is nothing for us; that is also
+ * a fragment that has one of the bits `fragment`.
  */
-__attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset, __u8 next)
+__attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset, __u8 next,
+						__u16 fragment)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
@@ -97,7 +100,7 @@ __attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset
 		if ((void *)(extension + 1) > end)
 			break;
 		/* RFC 6946: an atomic fragment is a whole packet. */
-		if (next == IPPROTO_FRAGMENT && extension->detail & bpf_htons(IPV6_FRAGMENT))
+		if (next == IPPROTO_FRAGMENT && extension->detail & bpf_htons(fragment))
 			return (__u64)PASS_FRAGMENT << 32;
 		/* Not at its destination yet, and its checksum is over another one (8.1). */
 		if (next == IPPROTO_ROUTING && extension->detail & bpf_htons(SEGMENTS_LEFT))
@@ -135,7 +138,8 @@ static __always_inline enum verdict parse_ipv6(struct xdp_md *ctx, struct packet
 	pkt->transport_offset = sizeof(*ip);
 	if (!is_extension(ip->nexthdr))
 		return NEXT;
-	walked = skip_extensions(ctx, pkt->network_offset + sizeof(*ip), ip->nexthdr);
+	walked =
+		skip_extensions(ctx, pkt->network_offset + sizeof(*ip), ip->nexthdr, IPV6_FRAGMENT);
 	if (!(__u32)walked)
 		return walked >> 32;
 	pkt->flow.protocol = walked >> 32;

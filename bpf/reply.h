@@ -36,7 +36,8 @@ static __attribute__((noinline)) int close_forward(struct packet *pkt, const str
 }
 
 /* Routes or neighbours have changed since the way back was looked up. */
-static __always_inline void reroute(struct xdp_md *ctx, struct packet *pkt, struct flow *record)
+static __always_inline void reroute(struct xdp_md *ctx, struct flow *record,
+				    const struct address *client, bool is_v4)
 {
 	__u32 generation = READ_ONCE(settings.route_generation);
 	__u64 word = READ_ONCE(record->word);
@@ -44,8 +45,7 @@ static __always_inline void reroute(struct xdp_md *ctx, struct packet *pkt, stru
 
 	if (READ_ONCE(record->route_generation) == generation)
 		return;
-	hop = route_to_client(ctx, &record->vip, &pkt->flow.server, pkt->is_v4,
-			      READ_ONCE(record->next_hop.word));
+	hop = route_to_client(ctx, &record->vip, client, is_v4, READ_ONCE(record->next_hop.word));
 	if (NONCE(READ_ONCE(record->word)) != NONCE(word))
 		return;
 	WRITE_ONCE(record->next_hop.word, hop);
@@ -53,17 +53,23 @@ static __always_inline void reroute(struct xdp_md *ctx, struct packet *pkt, stru
 	note(EVENT_REPLY_REROUTED);
 }
 
+/* The key of the record, where what comes from the flow's client is a backend's answer. */
+static __always_inline struct flow_key key_of_answer(const struct flow_key *answer)
+{
+	return (struct flow_key){
+		.client = answer->server,
+		.server = answer->client,
+		.client_port = answer->server_port,
+		.server_port = answer->client_port,
+		.protocol = answer->protocol,
+		.direction = DIRECTION_REPLY,
+	};
+}
+
 /* For a packet that no service has: is it an answer of a NAT backend to a client of ours? */
 static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt)
 {
-	struct flow_key key = {
-		.client = pkt->flow.server,
-		.server = pkt->flow.client,
-		.client_port = pkt->flow.server_port,
-		.server_port = pkt->flow.client_port,
-		.protocol = pkt->flow.protocol,
-		.direction = DIRECTION_REPLY,
-	};
+	struct flow_key key = key_of_answer(&pkt->flow);
 	struct flow *record, found;
 
 	if (!is_from_backend(pkt))
@@ -71,7 +77,7 @@ static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt
 	record = find_record(&key);
 	if (!record)
 		return PASS_REPLY_NO_FLOW;
-	reroute(ctx, pkt, record);
+	reroute(ctx, record, &pkt->flow.server, pkt->is_v4);
 	found = *record;
 	if (NONCE(READ_ONCE(record->word)) != NONCE(found.word))
 		return PASS_REPLY_NO_FLOW;

@@ -19,15 +19,18 @@
 	X(PASS_NO_SERVICE,        PASS,    "no service has this address and port")                 \
 	X(PASS_REPLY_NO_FLOW,     PASS,    "from a NAT backend, but of no flow of ours")           \
 	X(PASS_NO_FLOW,           PASS,    "of no known flow, to a service of several ports: maybe the director's own") \
+	X(PASS_ICMP_NO_FLOW,      PASS,    "an ICMP error that quotes no flow of ours")             \
 	X(FORWARD_DR,             FORWARD, "sent to a backend by direct routing")                  \
 	X(FORWARD_NAT,            FORWARD, "sent to a backend by NAT")                             \
 	X(FORWARD_REPLY,          FORWARD, "sent back to a client by NAT")                         \
+	X(FORWARD_ICMP,           FORWARD, "an ICMP error, sent to the backend of the flow it quotes") \
+	X(FORWARD_ICMP_REPLY,     FORWARD, "an ICMP error, sent back by NAT to the client of the flow it quotes") \
 	X(FORWARD_LOCAL,          FORWARD, "given to the director's own stack")                    \
 	X(REFUSE_NO_BACKEND,      REFUSE,  "no backend can serve: ICMP port unreachable, or ABORT") \
 	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip or port with this client")  \
 	X(REFUSE_NO_FLOW,         REFUSE,  "of no known flow, and opens none: RST or ABORT")               \
 	X(DROP_NO_FLOW,           DROP,    "of no known flow, and not to be answered")             \
-	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header")                    \
+	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header, or of an ICMP error") \
 	X(DROP_BAD_FLAGS,         DROP,    "TCP flags that contradict each other")                 \
 	X(DROP_BAD_LENGTH,        DROP,    "a header or chunk too long for its packet, or too short") \
 	X(DROP_TTL,               DROP,    "TTL or hop limit is used up")                          \

@@ -22,6 +22,7 @@
 #include "bpf/destination.h"
 #include "bpf/flow.h"
 #include "bpf/forward.h"
+#include "bpf/icmp.h"
 #include "bpf/maps.h"
 #include "bpf/packet.h"
 #include "bpf/parse.h"
@@ -154,10 +155,13 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)
 {
+	enum verdict verdict = parse(ctx, pkt);
 	struct backend *backend;
 	__u64 service;
 
-	TRY(parse(ctx, pkt));
+	if (verdict == PASS_NOT_TRANSPORT && is_icmp(pkt))
+		return follow_error(ctx, pkt);
+	TRY(verdict);
 	service = find_service(&pkt->flow);
 	if (!service)
 		return reply(ctx, pkt);

@@ -166,6 +166,17 @@ class Inspector {
   void icmp() {
     if (rest_.size() < 8) return bad_length("packet ends in the ICMP header");
     set_residue(ones_sum(rest_), "ICMP checksum is wrong");
+    // RFC 792: what quotes a packet. Five is a redirect.
+    const uint8_t type = rest_[0];
+    if (type == 3 || type == 4 || type == 5 || type == 11 || type == 12) quoted(rest_.subspan(8));
+  }
+
+  void quoted(View packet) {
+    if (packet.size() < 20 || packet[0] >> 4 != 4) return;
+    const size_t header = size_t(packet[0] & 15) * 4;
+    if (header < 20 || packet.size() < header) return;
+    findings_.quoted_residue = static_cast<uint16_t>(~ones_sum(packet.first(header)));
+    if (findings_.quoted_residue != 0) note("checksum of the quoted IPv4 header is wrong");
   }
 
   void checksum(const char* wrong) {

@@ -32,6 +32,8 @@ struct Findings {
   // checksum is off by: 0 where it is right. Nothing where there is no transport, no checksum (UDP)
   // or a fragment.
   std::optional<uint32_t> residue{};
+  // Complement of the sum over the IPv4 header that an ICMP error quotes, if all of it is there.
+  std::optional<uint16_t> quoted_residue{};
   uint8_t transport = 0;  // protocol number of what the last header is followed by
   bool is_ip = false;
 };

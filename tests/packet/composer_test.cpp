@@ -110,6 +110,11 @@ const JudgeRow judge_rows[] = {
     {"v6 long", Ethernet{} / IPv6{.payload_length = 99} / UDP{},
      "IPv6 payload length exceeds the frame"},
     {"icmp checksum", Ethernet{} / IPv4{} / ICMP{.check = 7}, "ICMP checksum is wrong"},
+    {"icmp error", Ethernet{} / IPv4{} / ICMP{.type = 3} / quote(IPv4{} / TCP{}), nullptr},
+    {"icmp error, cut quote", Ethernet{} / IPv4{} / ICMP{.type = 3} / quote(IPv4{.check = 7}, 19),
+     nullptr},
+    {"quoted checksum", Ethernet{} / IPv4{} / ICMP{.type = 11} / quote(IPv4{.check = 7} / TCP{}),
+     "checksum of the quoted IPv4 header is wrong"},
     {"icmpv6 checksum", Ethernet{} / IPv6{} / ICMPv6{.check = 7}, "ICMPv6 checksum is wrong"},
 };
 

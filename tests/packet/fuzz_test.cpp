@@ -43,6 +43,7 @@ std::string complaint(const Bytes& in, const Outcome& outcome) {
   if (answered) return leaves.problem.value_or("");
   if (!came.problem && leaves.problem) return *leaves.problem;
   if (came.residue != leaves.residue) return "an error of the checksum has changed";
+  if (came.quoted_residue != leaves.quoted_residue) return "an error of the quote has changed";
   if (outcome.frame.size() != in.size()) return "forwarded with another size";
   return "";
 }

@@ -20,6 +20,7 @@ Bytes Mutator::next() {
 
 Packet Mutator::sound() {
   family_ = one_in(2) ? Family::v4 : Family::v6;
+  if (one_in(8)) return link() / error();
   const bool reply = one_in(4);
   const Packet head = link() / network(reply) / extensions();
   const Packet whole = head / transport(reply);
@@ -43,6 +44,34 @@ Packet Mutator::network(bool reply) {
     source = backend_of(family_, one_in(2) ? nat_backend : nat_far_backend);
     destination = client_of(family_);
   }
+  return network(source, destination);
+}
+
+// From outside about what a service has answered, or about what a backend was sent by NAT.
+Packet Mutator::error() {
+  const bool reply = one_in(2);
+  const Address backend = backend_of(family_, one_in(2) ? nat_backend : nat_far_backend);
+  const Address from = reply ? client_of(family_) : vip_of(family_);
+  const Address to = reply ? backend : client_of(family_);
+  const Packet transported =
+      reply ? transport(client_port(), replier_port()) : transport(service_port(), client_port());
+  Bytes quoted = quote(network(from, to) / extensions() / transported).bytes;
+  const auto size = static_cast<uint32_t>(quoted.size());
+  if (one_in(8)) quoted[pick(size)] = any<uint8_t>();
+  if (one_in(4)) quoted.resize(pick(size + 1));
+  const Packet head = network(one_in(4) ? client_of(family_) : to, from) / extensions();
+  std::optional<uint16_t> check;
+  if (one_in(20)) check = any<uint16_t>();
+  if (family_ == Family::v6) {
+    const auto type = static_cast<uint8_t>(one_in(10) ? pick(140) : 1 + pick(4));
+    return head / ICMPv6{.type = type, .rest = any<uint32_t>(), .check = check} / Payload(quoted);
+  }
+  constexpr std::array<uint8_t, 4> types = {3, 4, 11, 12};
+  const auto type = static_cast<uint8_t>(one_in(10) ? pick(20) : types.at(pick(types.size())));
+  return head / ICMP{.type = type, .rest = any<uint32_t>(), .check = check} / Payload(quoted);
+}
+
+Packet Mutator::network(const Address& source, const Address& destination) {
   const auto ttl = static_cast<uint8_t>(one_in(20) ? pick(3) : 2 + pick(254));
   if (family_ == Family::v6) {
     return IPv6{.saddr = source,
@@ -87,25 +116,34 @@ Packet Mutator::extensions() {
   return packet;
 }
 
-Packet Mutator::transport(bool reply) {
+uint16_t Mutator::service_port() {
   constexpr std::array ports = {dr_port,     nat_port,           local_port,
                                 nobody_port, dr_far_port,        nat_far_port,
                                 gone_port,   dr_unresolved_port, range_port};
-  // Few clients, so that flows meet again.
-  const auto from = static_cast<uint16_t>(1000 + pick(64));
-  const uint16_t to = one_in(30) ? any<uint16_t>() : ports.at(pick(ports.size()));
-  const uint16_t replier = one_in(2) ? nat_backend_port : nat_far_backend_port;
+  return one_in(30) ? any<uint16_t>() : ports.at(pick(ports.size()));
+}
+
+// Few clients, and some more often than others, so that flows meet again.
+uint16_t Mutator::client_port() { return static_cast<uint16_t>(1000 + pick(one_in(2) ? 4 : 64)); }
+
+uint16_t Mutator::replier_port() { return one_in(2) ? nat_backend_port : nat_far_backend_port; }
+
+Packet Mutator::transport(bool reply) {
+  return reply ? transport(replier_port(), client_port())
+               : transport(client_port(), service_port());
+}
+
+Packet Mutator::transport(uint16_t from, uint16_t to) {
   const Payload payload(any_bytes(one_in(3) ? pick(200) : 0));
   if (one_in(20)) return ICMP{.type = any<uint8_t>()} / payload;
   if (one_in(3)) {
-    UDP header{.sport = reply ? replier : from, .dport = reply ? from : to};
+    UDP header{.sport = from, .dport = to};
     if (one_in(10) && family_ == Family::v4) header.check = 0;
     if (one_in(20)) header.check = any<uint16_t>();
     return header / payload;
   }
   if (one_in(5)) {
-    SCTP header{
-        .sport = reply ? replier : from, .dport = reply ? from : to, .tag = any<uint32_t>()};
+    SCTP header{.sport = from, .dport = to, .tag = any<uint32_t>()};
     header.chunk = static_cast<uint8_t>(one_in(3) ? 1 : pick(16));
     if (one_in(20)) header.length = any<uint16_t>();
     if (one_in(20)) header.check = any<uint32_t>();
@@ -113,7 +151,7 @@ Packet Mutator::transport(bool reply) {
     header.tag = header.chunk == 1 ? 0 : header.tag;
     return header / initiation(any<uint32_t>()) / payload;
   }
-  TCP header{.sport = reply ? replier : from, .dport = reply ? from : to};
+  TCP header{.sport = from, .dport = to};
   header.seq = any<uint32_t>();
   header.ack_seq = any<uint32_t>();
   const uint32_t kind = pick(16);

@@ -19,9 +19,15 @@ class Mutator {
  private:
   Packet sound();
   Packet link();
+  Packet error();
   Packet network(bool reply);
+  Packet network(const Address& source, const Address& destination);
   Packet extensions();
   Packet transport(bool reply);
+  Packet transport(uint16_t from, uint16_t to);
+  uint16_t service_port();
+  uint16_t client_port();
+  uint16_t replier_port();
   void damage(Bytes& frame);
 
   // 0 .. below - 1.

@@ -41,6 +41,7 @@ std::vector<Row> pass_rows();
 std::vector<Row> forward_rows();
 std::vector<Row> header_rows();
 std::vector<Row> refuse_rows();
+std::vector<Row> icmp_rows();
 std::vector<Row> drop_rows();
 std::vector<Row> jumbo_rows();
 
