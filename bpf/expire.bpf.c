@@ -2,7 +2,7 @@
 /*
  * expire.bpf.c - the sweep over the flows, run by the agent once a second: ends records that are
  * idle or whose backend is gone, and counts anew how many flows are pending at each backend, since
- * an LRU map evicts in silence. And so for the destinations of lblc and lblcr.
+ * an LRU map evicts in silence. And so for fragments, and for the destinations of lblc and lblcr.
  */
 #include "bpf/connections.h"
 #include "bpf/maps.h"
@@ -187,6 +187,19 @@ struct held {
 	__u32 left;
 };
 
+/* Ids of backends are used again, so an entry must not name one that is gone. */
+static long sweep_fragment(void *map, struct fragment_key *key, struct first_fragment *first,
+			   struct sweep_context *context)
+{
+	struct fragment_key copy = *key;
+	__u32 id = first->backend;
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+
+	if (is_forgotten(first, context->now) || (id && backend && is_gone(backend)))
+		bpf_map_delete_elem(&fragments, &copy);
+	return 0;
+}
+
 /* Ids of backends are used again, so a set must not name one that is gone. */
 static long sweep_assigned(__u32 place, struct held *held)
 {
@@ -232,6 +245,7 @@ int expire(struct sweep *result)
 	bpf_for_each_map_elem(&connections, begin_recount, NULL, 0);
 	bpf_for_each_map_elem(&pending, sweep_pending, &context, 0);
 	bpf_for_each_map_elem(&connections, end_recount, NULL, 0);
+	bpf_for_each_map_elem(&fragments, sweep_fragment, &context, 0);
 	bpf_for_each_map_elem(&destinations, sweep_destination, &context, 0);
 	WRITE_ONCE(settings.swept, context.now);
 	*result = context.sweep;

@@ -42,6 +42,8 @@ static __always_inline enum verdict forward_nat(struct packet *pkt, const struct
 
 	if (!to.word)
 		return DROP_NO_NEIGHBOUR;
+	if (is_past_correcting(pkt, pkt->flow.server_port, port_at(backend, &pkt->flow)))
+		return DROP_SCTP_FRAGMENT;
 	if (!take_hop(pkt))
 		return DROP_TTL;
 	rewrite_endpoint(pkt, false, &backend->ip, port_at(backend, &pkt->flow));

@@ -27,8 +27,6 @@
 #define ICMPV4_PARAMETER 12
 #define ICMPV6_PARAMETER 4 /* the last of the errors that there are */
 
-#define IPV4_LATER_FRAGMENT 0x1fff /* offset */
-
 /*
  * RFC 4443, 2.4 (c): longer than 1280 bytes no error is; RFC 1812, 4.3.2.3 says 576. A longer one
  * is forwarded as it is: its checksum is changed and not looked at, and its receiver finds out.
@@ -67,7 +65,7 @@ static __always_inline __u32 read_quoted_ipv4(const struct packet *pkt, struct f
 
 	if ((void *)(ip + 1) > pkt->end || ip->version != 4 || ip->ihl < 5)
 		return 0;
-	if (ip->frag_off & bpf_htons(IPV4_LATER_FRAGMENT))
+	if (ip->frag_off & bpf_htons(FRAGMENT_OFFSET))
 		return 0;
 	if (ip->saddr != flow->server.words[3])
 		return 0;
@@ -82,6 +80,7 @@ static __always_inline __u32 read_quoted_ipv6(struct xdp_md *ctx, const struct p
 {
 	__u32 offset = pkt->network_offset + pkt->transport_offset + sizeof(struct icmp_error);
 	struct ipv6hdr *ip = quoted_network(pkt);
+	struct fragment fragment = {};
 	__u64 walked;
 
 	if ((void *)(ip + 1) > pkt->end || ip->version != 6)
@@ -89,9 +88,9 @@ static __always_inline __u32 read_quoted_ipv6(struct xdp_md *ctx, const struct p
 	if (!same_address((const struct address *)&ip->saddr, &flow->server))
 		return 0;
 	__builtin_memcpy(&flow->client, &ip->daddr, sizeof(ip->daddr));
-	walked = skip_extensions(ctx, offset + sizeof(*ip), ip->nexthdr, IPV6_LATER_FRAGMENT);
+	walked = skip_extensions(ctx, offset + sizeof(*ip), ip->nexthdr, &fragment);
 	flow->protocol = walked >> 32;
-	return walked;
+	return fragment.place & FRAGMENT_OFFSET ? 0 : walked;
 }
 
 /* TCP, UDP and SCTP begin alike. */
@@ -256,7 +255,7 @@ static __always_inline bool is_intact(struct xdp_md *ctx, const struct packet *p
  * of an ICMP error: one of IPv4 is not over the header that it is in, and the quoted one has a
  * checksum of its own, with which its sum stays.
  */
-static __always_inline __u64 rewrite_address(const struct packet *pkt, void *network, bool source,
+static __always_inline __u64 replace_address(const struct packet *pkt, void *network, bool source,
 					     const struct address *address)
 {
 	struct iphdr *ip = network;
@@ -298,8 +297,8 @@ static __always_inline bool translate(const struct packet *pkt, __u32 offset, bo
 	where = to_backend ? &ports[0] : &ports[1];
 	diff = csum_diff(*where, bpf_htons(port));
 	*where = bpf_htons(port);
-	diff += rewrite_address(pkt, pkt->network, !to_backend, address);
-	diff += rewrite_address(pkt, quoted_network(pkt), to_backend, address);
+	diff += replace_address(pkt, pkt->network, !to_backend, address);
+	diff += replace_address(pkt, quoted_network(pkt), to_backend, address);
 	csum_apply(&icmp->checksum, diff);
 	return true;
 }

@@ -83,6 +83,19 @@ struct {
 	__type(value, struct flow);
 } pending SEC(".maps");
 
+/* First fragments of what is ours; a flood of such churns here and nowhere else. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct fragment_key);
+	__type(value, struct first_fragment);
+} fragments SEC(".maps");
+
+static __always_inline bool is_forgotten(const struct first_fragment *first, __u32 now)
+{
+	return (__s32)(now - first->until) >= 0;
+}
+
 /* For lblc and lblcr alone; others use no memory here. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -35,13 +35,24 @@
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
+#define MORE_FRAGMENTS 0x2000
+#define FRAGMENT_OFFSET 0x1fff
+
+/* What a packet says of itself as a fragment. */
+struct fragment {
+	__be32 id;
+	__u16 place; /* MORE_FRAGMENTS and the offset, in units of 8 bytes; 0: it is whole */
+	__u8 pad[2];
+};
+
 struct packet {
 	struct ethhdr *eth;
 	void *network;	 /* struct iphdr or struct ipv6hdr, as is_v4 says */
 	void *transport; /* struct tcphdr, udphdr or sctp_header, as flow.protocol says */
 	void *end;
 
-	struct flow_key flow;	     /* as a client's packet: source is the client */
+	struct flow_key flow; /* as a client's packet: source is the client */
+	struct fragment fragment;
 	struct interface *interface; /* that it came in by */
 	__u32 now;		     /* jiffies, the low 32 bits */
 	__u32 service;		     /* id, 0 if none */
@@ -70,6 +81,38 @@ static __always_inline bool is_udp(const struct packet *pkt)
 static __always_inline bool is_sctp(const struct packet *pkt)
 {
 	return pkt->flow.protocol == IPPROTO_SCTP;
+}
+
+static __always_inline bool is_fragment(const struct packet *pkt)
+{
+	return pkt->fragment.place;
+}
+
+/* It has no transport header: that is in the first. */
+static __always_inline bool is_later_fragment(const struct packet *pkt)
+{
+	return pkt->fragment.place & FRAGMENT_OFFSET;
+}
+
+static __always_inline void find_transport(struct packet *pkt)
+{
+	__u64 offset = pkt->transport_offset;
+
+	BOUND(offset, MAX_OFFSET);
+	pkt->transport = pkt->network + offset;
+}
+
+/* Finds the pointers again: after the frame's size has changed, or where they were lost. */
+static __always_inline bool place(struct xdp_md *ctx, struct packet *pkt)
+{
+	__u64 offset = pkt->network_offset;
+
+	BOUND(offset, MAX_NETWORK_OFFSET);
+	pkt->eth = (void *)(long)ctx->data;
+	pkt->end = (void *)(long)ctx->data_end;
+	pkt->network = (void *)pkt->eth + offset;
+	find_transport(pkt);
+	return (void *)(pkt->eth + 1) <= pkt->end;
 }
 
 /*

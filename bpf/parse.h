@@ -23,9 +23,7 @@ struct ipv6_extension {
 	__be32 id;
 };
 
-#define IPV4_FRAGMENT 0x3fff /* offset and "more fragments" */
-#define IPV6_FRAGMENT 0xfff9
-#define IPV6_LATER_FRAGMENT 0xfff8 /* offset */
+#define IPV6_MORE_FRAGMENTS 1
 #define SEGMENTS_LEFT 0x00ff
 
 /*
@@ -52,8 +50,9 @@ static __always_inline enum verdict parse_ipv4(struct packet *pkt)
 	pkt->transport_offset = ip->ihl * 4;
 	if (pkt->length < pkt->transport_offset)
 		return PASS_MALFORMED;
-	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
-		return PASS_FRAGMENT;
+	/* No branch: the verifier would follow both ways to the end. */
+	pkt->fragment.id = ip->id;
+	pkt->fragment.place = bpf_ntohs(ip->frag_off) & (MORE_FRAGMENTS | FRAGMENT_OFFSET);
 	pkt->is_v4 = true;
 	pkt->flow.protocol = ip->protocol;
 	pkt->flow.client.words[2] = bpf_htonl(0xffff);
@@ -78,16 +77,26 @@ static __always_inline __u32 extension_size(const struct ipv6_extension *extensi
 	return (extension->length + 1) * 8;
 }
 
+/* As IPv4 has it; the reserved bits say nothing. */
+static __always_inline __u16 fragment_place(const struct ipv6_extension *extension)
+{
+	__u16 detail = bpf_ntohs(extension->detail);
+
+	return detail >> 3 | (detail & IPV6_MORE_FRAGMENTS ? MORE_FRAGMENTS : 0);
+}
+
 /*
- * RFC 8200, 4: walks the extension headers that begin `offset` bytes into the frame. Answers
- * {next header:32, its offset:32}, or {verdict:32, 0} where there is nothing for us; that is also
- * a fragment that has one of the bits `fragment`.
+ * RFC 8200, 4: walks the extension headers that begin `offset` bytes into the frame; of a fragment
+ * that is not the first, those in front of its part. Answers {next header:32, its offset:32}, or
+ * {verdict:32, 0} where there is nothing for us.
  */
 __attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset, __u8 next,
-						__u16 fragment)
+						struct fragment *fragment)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
+	if (!fragment)
+		return (__u64)PASS_MALFORMED << 32;
 #pragma unroll /* 6.1 refuses the loop that clang 19 makes of it */
 	for (int i = 0; i <= MAX_IPV6_EXTENSIONS; i++) {
 		struct ipv6_extension *extension;
@@ -99,9 +108,15 @@ __attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset
 		extension = data + offset;
 		if ((void *)(extension + 1) > end)
 			break;
-		/* RFC 6946: an atomic fragment is a whole packet. */
-		if (next == IPPROTO_FRAGMENT && extension->detail & bpf_htons(fragment))
-			return (__u64)PASS_FRAGMENT << 32;
+		/* RFC 6946: an atomic fragment is a whole packet, and its place is 0. */
+		if (next == IPPROTO_FRAGMENT) {
+			if (fragment->place) /* of a fragment: none is made so */
+				break;
+			fragment->id = extension->id;
+			fragment->place = fragment_place(extension);
+			if (fragment->place & FRAGMENT_OFFSET)
+				return (__u64)extension->next << 32 | (offset + 8);
+		}
 		/* Not at its destination yet, and its checksum is over another one (8.1). */
 		if (next == IPPROTO_ROUTING && extension->detail & bpf_htons(SEGMENTS_LEFT))
 			return (__u64)PASS_NOT_TRANSPORT << 32;
@@ -138,8 +153,8 @@ static __always_inline enum verdict parse_ipv6(struct xdp_md *ctx, struct packet
 	pkt->transport_offset = sizeof(*ip);
 	if (!is_extension(ip->nexthdr))
 		return NEXT;
-	walked =
-		skip_extensions(ctx, pkt->network_offset + sizeof(*ip), ip->nexthdr, IPV6_FRAGMENT);
+	walked = skip_extensions(ctx, pkt->network_offset + sizeof(*ip), ip->nexthdr,
+				 &pkt->fragment);
 	if (!(__u32)walked)
 		return walked >> 32;
 	pkt->flow.protocol = walked >> 32;
@@ -238,6 +253,7 @@ static __always_inline enum verdict skip_tags(struct xdp_md *ctx, struct packet 
 	return NEXT;
 }
 
+/* Down to what IP carries. */
 static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *pkt)
 {
 	__be16 protocol;
@@ -259,8 +275,7 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *pkt
 		return PASS_NOT_IP;
 
 	/* The frame may be longer (padding), or the rest of it in fragments, but not shorter. */
-	pkt->transport = pkt->network + pkt->transport_offset;
-	TRY(parse_transport(pkt));
+	find_transport(pkt);
 	if (pkt->network + pkt->length > pkt->end &&
 	    bpf_xdp_get_buff_len(ctx) < (__u64)pkt->network_offset + pkt->length)
 		return PASS_MALFORMED;

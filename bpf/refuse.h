@@ -72,21 +72,6 @@ static __always_inline bool cut(struct xdp_md *ctx, __u32 length)
 	return !bpf_xdp_adjust_tail(ctx, (int)length - (int)bpf_xdp_get_buff_len(ctx));
 }
 
-/* Finds the pointers again after the frame's size has changed. */
-static __always_inline bool place(struct xdp_md *ctx, struct packet *pkt)
-{
-	__u64 offset = pkt->network_offset;
-
-	BOUND(offset, MAX_NETWORK_OFFSET);
-	pkt->eth = (void *)(long)ctx->data;
-	pkt->end = (void *)(long)ctx->data_end;
-	pkt->network = (void *)pkt->eth + offset;
-	offset = pkt->transport_offset;
-	BOUND(offset, MAX_OFFSET);
-	pkt->transport = pkt->network + offset;
-	return (void *)(pkt->eth + 1) <= pkt->end;
-}
-
 static __always_inline void turn_around(struct ethhdr *eth)
 {
 	struct ethhdr came = *eth;

@@ -6,6 +6,7 @@
 
 #include "bpf/flow.h"
 #include "bpf/forward.h"
+#include "bpf/fragment.h"
 #include "bpf/service.h"
 
 /* A FIN or reset of the backend's also ends the flow. Not inlined for the sake of the stack. */
@@ -66,11 +67,29 @@ static __always_inline struct flow_key key_of_answer(const struct flow_key *answ
 	};
 }
 
+static __always_inline enum verdict send_back(struct xdp_md *ctx, struct packet *pkt,
+					      const struct flow_key *key, struct flow *record,
+					      const struct flow *found)
+{
+	if (!is_header_intact(ctx, pkt))
+		return DROP_BAD_CHECKSUM;
+	touch(record, pkt->now);
+	if (is_past_correcting(pkt, pkt->flow.client_port, found->vip_port))
+		return DROP_SCTP_FRAGMENT;
+	if (pkt->closes || pkt->resets)
+		close_forward(pkt, key, found);
+	if (!take_hop(pkt))
+		return DROP_TTL;
+	rewrite_endpoint(pkt, true, &found->vip, found->vip_port);
+	return transmit(pkt, found->next_hop, FORWARD_REPLY);
+}
+
 /* For a packet that no service has: is it an answer of a NAT backend to a client of ours? */
 static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt)
 {
 	struct flow_key key = key_of_answer(&pkt->flow);
 	struct flow *record, found;
+	enum verdict verdict;
 
 	if (!is_from_backend(pkt))
 		return PASS_NO_SERVICE;
@@ -83,13 +102,8 @@ static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt
 		return PASS_REPLY_NO_FLOW;
 	/* From here on the packet is ours. */
 	pkt->backend = found.backend;
-	if (!is_header_intact(ctx, pkt))
-		return DROP_BAD_CHECKSUM;
-	touch(record, pkt->now);
-	if (pkt->closes || pkt->resets)
-		close_forward(pkt, &key, &found);
-	if (!take_hop(pkt))
-		return DROP_TTL;
-	rewrite_endpoint(pkt, true, &found.vip, found.vip_port);
-	return transmit(pkt, found.next_hop, FORWARD_REPLY);
+	verdict = send_back(ctx, pkt, &key, record, &found);
+	if (is_fragment(pkt))
+		remember_first(pkt, verdict, &found);
+	return verdict;
 }

@@ -137,14 +137,36 @@ static __always_inline void rewrite_transport_checksum(struct packet *pkt, __u64
 		udp->check = 0xffff;
 }
 
+/* Makes the packet come from (`source`) or go to another address; its transport is left alone. */
+static __always_inline void rewrite_address(struct packet *pkt, bool source,
+					    const struct address *address)
+{
+	const struct address *old = source ? &pkt->flow.client : &pkt->flow.server;
+	struct iphdr *ip = pkt->network;
+	struct ipv6hdr *ip6 = pkt->network;
+
+	if (!pkt->is_v4) {
+		if ((void *)(ip6 + 1) <= pkt->end)
+			__builtin_memcpy(source ? &ip6->saddr : &ip6->daddr, address,
+					 sizeof(*address));
+	} else if ((void *)(ip + 1) <= pkt->end) {
+		csum_apply(&ip->check, csum_diff_address(old, address));
+		*(source ? &ip->saddr : &ip->daddr) = address->words[3];
+	}
+}
+
+/* SCTP's checksum changes by the length of the whole, which a fragment does not know. */
+static __always_inline bool is_past_correcting(const struct packet *pkt, __u16 old, __u16 new)
+{
+	return is_fragment(pkt) && is_sctp(pkt) && old != new;
+}
+
 /* Makes the packet come from (`source`) or go to another address and port. */
 static __always_inline void rewrite_endpoint(struct packet *pkt, bool source,
 					     const struct address *address, __u16 port)
 {
 	const struct address *old = source ? &pkt->flow.client : &pkt->flow.server;
 	__u64 diff = csum_diff_address(old, address);
-	struct iphdr *ip = pkt->network;
-	struct ipv6hdr *ip6 = pkt->network;
 	struct udphdr *udp = pkt->transport;
 	__be16 *where = source ? &udp->source : &udp->dest;
 	__u64 port_diff;
@@ -159,12 +181,5 @@ static __always_inline void rewrite_endpoint(struct packet *pkt, bool source,
 		rewrite_sctp_checksum(pkt, ports);
 	else
 		rewrite_transport_checksum(pkt, diff + port_diff);
-	if (!pkt->is_v4) {
-		if ((void *)(ip6 + 1) <= pkt->end)
-			__builtin_memcpy(source ? &ip6->saddr : &ip6->daddr, address,
-					 sizeof(*address));
-	} else if ((void *)(ip + 1) <= pkt->end) {
-		csum_apply(&ip->check, diff);
-		*(source ? &ip->saddr : &ip->daddr) = address->words[3];
-	}
+	rewrite_address(pkt, source, address);
 }

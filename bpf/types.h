@@ -329,6 +329,31 @@ static inline __attribute__((always_inline)) enum flow_state flow_state(__u64 wo
 	return (enum flow_state)(__u32)word;
 }
 
+/* ---- fragments ----------------------------------------------------------------------------- */
+
+/* What all fragments of a datagram have in common. */
+struct fragment_key {
+	struct address source;
+	struct address destination;
+	__be32 id;     /* IPv4: 16 bits, as they come */
+	__u8 protocol; /* IPv6: 0 */
+	__u8 pad[3];
+};
+TYPE_SIZE(struct fragment_key, 40);
+
+/* What became of the first, so that the others follow. */
+struct first_fragment {
+	__u32 nonce;   /* as a flow's: tells it from its successor in the same memory */
+	__u32 until;   /* jiffies, the low 32 bits: then it is forgotten */
+	__u32 backend; /* 0: it was refused or dropped */
+	__u8 is_reply; /* 1: it went from the backend to a client */
+	__u8 pad[3];
+	/* A reply: */
+	union next_hop next_hop;
+	struct address vip;
+};
+TYPE_SIZE(struct first_fragment, 40);
+
 /* ---- destinations: lblc and lblcr ---------------------------------------------------------- */
 
 struct destination_key {

@@ -14,7 +14,7 @@
 	X(PASS_NOT_OUR_MAC,       PASS,    "sent to another MAC address")                          \
 	X(PASS_NOT_IP,            PASS,    "neither IPv4 nor IPv6")                                \
 	X(PASS_MALFORMED,         PASS,    "cut short or inconsistent, before it could be ours")   \
-	X(PASS_FRAGMENT,          PASS,    "a fragment")                                           \
+	X(PASS_FRAGMENT,          PASS,    "a fragment whose first was not seen, or is not ours")   \
 	X(PASS_NOT_TRANSPORT,     PASS,    "neither TCP, UDP nor SCTP")                                  \
 	X(PASS_NO_SERVICE,        PASS,    "no service has this address and port")                 \
 	X(PASS_REPLY_NO_FLOW,     PASS,    "from a NAT backend, but of no flow of ours")           \
@@ -33,6 +33,8 @@
 	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header, or of an ICMP error") \
 	X(DROP_BAD_FLAGS,         DROP,    "TCP flags that contradict each other")                 \
 	X(DROP_BAD_LENGTH,        DROP,    "a header or chunk too long for its packet, or too short") \
+	X(DROP_FRAGMENT,          DROP,    "a fragment whose first was refused or dropped")        \
+	X(DROP_SCTP_FRAGMENT,     DROP,    "SCTP in fragments, where NAT would change its port")   \
 	X(DROP_TTL,               DROP,    "TTL or hop limit is used up")                          \
 	X(DROP_NO_NEIGHBOUR,      DROP,    "the backend's MAC address is not known")               \
 	X(DROP_FLOW_BUSY,         DROP,    "the flow's record is being replaced")                  \

@@ -22,6 +22,7 @@
 #include "bpf/destination.h"
 #include "bpf/flow.h"
 #include "bpf/forward.h"
+#include "bpf/fragment.h"
 #include "bpf/icmp.h"
 #include "bpf/maps.h"
 #include "bpf/packet.h"
@@ -42,6 +43,15 @@ static __always_inline bool is_within(__u32 size, __u32 least, __u32 most)
 	return size >= least && size <= most;
 }
 
+/*
+ * What UDP's length or a chunk's may say at most. A first fragment may say more than it holds: it
+ * speaks of the whole. No branch: the verifier would follow both ways to the end.
+ */
+static __always_inline __u32 greatest_length(const struct packet *pkt)
+{
+	return pkt->length - pkt->transport_offset + ((__u32)pkt->fragment.place << 16);
+}
+
 /* The packet is sent to a service; is it fit to be served? */
 static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *pkt)
 {
@@ -54,14 +64,14 @@ static __always_inline enum verdict inspect(struct xdp_md *ctx, struct packet *p
 		return DROP_BAD_CHECKSUM;
 	if (is_udp(pkt)) {
 		if ((void *)(udp + 1) > pkt->end ||
-		    !is_within(bpf_ntohs(udp->len), sizeof(*udp), length))
+		    !is_within(bpf_ntohs(udp->len), sizeof(*udp), greatest_length(pkt)))
 			return DROP_BAD_LENGTH;
 		return NEXT;
 	}
 	if (is_sctp(pkt)) {
 		if ((void *)(chunk + 1) > pkt->end ||
 		    !is_within(bpf_ntohs(chunk->length), least_length(chunk->type),
-			       length - sizeof(struct sctp_header)))
+			       greatest_length(pkt) - sizeof(struct sctp_header)))
 			return DROP_BAD_LENGTH;
 		return NEXT;
 	}
@@ -153,13 +163,28 @@ static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt
 	return NEXT;
 }
 
+/* The packet is sent to a service. */
+static __always_inline enum verdict serve(struct xdp_md *ctx, struct packet *pkt)
+{
+	struct backend *backend;
+
+	TRY(inspect(ctx, pkt));
+	backend = find_flow(ctx, pkt);
+	if (!backend)
+		TRY(begin(ctx, pkt, &backend));
+	return forward(pkt, backend);
+}
+
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)
 {
-	enum verdict verdict = parse(ctx, pkt);
-	struct backend *backend;
+	enum verdict verdict;
 	__u64 service;
 
-	if (verdict == PASS_NOT_TRANSPORT && is_icmp(pkt))
+	TRY(parse(ctx, pkt));
+	if (is_later_fragment(pkt))
+		return follow_first(ctx, pkt);
+	verdict = parse_transport(pkt);
+	if (verdict == PASS_NOT_TRANSPORT && is_icmp(pkt) && !is_fragment(pkt))
 		return follow_error(ctx, pkt);
 	TRY(verdict);
 	service = find_service(&pkt->flow);
@@ -168,11 +193,10 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 	/* From here on the packet is ours: serve it, refuse it or drop it, never leak it. */
 	pkt->service = service;
 	pkt->by_ports = service >> 32;
-	TRY(inspect(ctx, pkt));
-	backend = find_flow(ctx, pkt);
-	if (!backend)
-		TRY(begin(ctx, pkt, &backend));
-	return forward(pkt, backend);
+	verdict = serve(ctx, pkt);
+	if (is_fragment(pkt))
+		remember_first(pkt, verdict, NULL);
+	return verdict;
 }
 
 SEC("xdp.frags")

@@ -47,9 +47,10 @@ Timeouts compile_timeouts(const Node& node, Report& report) {
 
 Tables compile_tables(const Node& node) {
   const Tables otherwise;
-  return {node["flows"].get_or(otherwise.flows), node["pending"].get_or(otherwise.pending),
-          node["services"].get_or(otherwise.services), node["backends"].get_or(otherwise.backends),
-          node["slots"].get_or(otherwise.slots)};
+  return {
+      node["flows"].get_or(otherwise.flows),       node["pending"].get_or(otherwise.pending),
+      node["services"].get_or(otherwise.services), node["backends"].get_or(otherwise.backends),
+      node["slots"].get_or(otherwise.slots),       node["fragments"].get_or(otherwise.fragments)};
 }
 
 // A name is what people call a service, so it is its own.

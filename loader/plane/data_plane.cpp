@@ -255,11 +255,13 @@ Result<std::vector<Attachment>> attach(const std::string& pins,
 }
 
 std::vector<std::string> kept_sizes(const std::string& pins, const Tables& tables) {
-  const std::array<std::pair<const char*, uint32_t>, 5> wanted{{{pins::services, tables.services},
-                                                                {pins::tables, tables.slots},
-                                                                {pins::backends, tables.backends},
-                                                                {pins::flows, tables.flows},
-                                                                {pins::pending, tables.pending}}};
+  const std::array<std::pair<const char*, uint32_t>, 6> wanted{
+      {{pins::services, tables.services},
+       {pins::tables, tables.slots},
+       {pins::backends, tables.backends},
+       {pins::flows, tables.flows},
+       {pins::pending, tables.pending},
+       {pins::fragments, tables.fragments}}};
   std::vector<std::string> notes;
   for (const auto& [name, size] : wanted) {
     const auto pinned = open_pinned_map(pins::path(pins, name));

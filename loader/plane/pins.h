@@ -23,6 +23,7 @@ constexpr const char* backends = "backends";
 constexpr const char* settings = "settings";
 constexpr const char* flows = "flows";
 constexpr const char* pending = "pending";
+constexpr const char* fragments = "fragments";
 constexpr const char* destinations = "destinations";
 constexpr const char* connections = "connections";
 constexpr const char* backend_counters = "backend_counters";

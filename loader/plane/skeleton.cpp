@@ -47,13 +47,14 @@ Result<Skeleton> open_skeleton(const std::string& pins, const Tables& tables) {
     uint32_t size;  // 0: as the object says
   };
   const uint32_t buckets = index_buckets(tables);
-  const std::array<Wanted, 12> wanted{
+  const std::array<Wanted, 13> wanted{
       {{maps.services, pins::services, tables.services},
        {maps.tables, pins::tables, tables.slots},
        {maps.backends, pins::backends, tables.backends},
        {maps.data_settings, pins::settings, 0},
        {maps.flows, pins::flows, tables.flows},
        {maps.pending, pins::pending, tables.pending},
+       {maps.fragments, pins::fragments, tables.fragments},
        {maps.destinations, pins::destinations, destinations(tables)},
        {maps.connections, pins::connections, tables.backends},
        {maps.backend_counters, pins::backend_counters, tables.backends},

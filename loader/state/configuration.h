@@ -142,6 +142,7 @@ struct Tables {
   uint32_t services = 1024;  // and their further endpoints
   uint32_t backends = 4096;
   uint32_t slots = 1048576;
+  uint32_t fragments = 16384;  // datagrams in fragments, of 30 or 60 seconds
 
   bool operator==(const Tables&) const = default;
 };

@@ -302,18 +302,34 @@ connections Director::open(uint32_t backend_id) const {
   return counts;
 }
 
-std::vector<std::pair<flow_key, flow>> Director::records(const char* map) const {
-  std::vector<std::pair<flow_key, flow>> all;
-  flow_key key{};
-  const flow_key* previous = nullptr;
-  flow_key next{};
+template <typename Key, typename Value>
+std::vector<std::pair<Key, Value>> Director::entries(const char* map) const {
+  std::vector<std::pair<Key, Value>> all;
+  Key key{};
+  const Key* previous = nullptr;
+  Key next{};
   while (bpf_map_get_next_key(programs_->map(map), previous, &next) == 0) {
     key = next;
     previous = &key;
-    flow record{};
-    if (look(map, &key, &record)) all.emplace_back(key, record);
+    Value value{};
+    if (look(map, &key, &value)) all.emplace_back(key, value);
   }
   return all;
+}
+
+std::vector<std::pair<flow_key, flow>> Director::records(const char* map) const {
+  return entries<flow_key, flow>(map);
+}
+
+std::vector<std::pair<fragment_key, first_fragment>> Director::fragments() const {
+  return entries<fragment_key, first_fragment>("fragments");
+}
+
+void Director::age_fragments(uint32_t jiffies) {
+  for (auto [key, first] : fragments()) {
+    first.until -= jiffies;
+    update("fragments", &key, &first);
+  }
 }
 
 void Director::reset() {
@@ -322,6 +338,9 @@ void Director::reset() {
     for (const auto& [key, record] : records(map)) {
       bpf_map_delete_elem(programs_->map(map), &key);
     }
+  }
+  for (const auto& [key, first] : fragments()) {
+    bpf_map_delete_elem(programs_->map("fragments"), &key);
   }
   const connections none{};
   for (uint32_t id = 0; id < programs_->sizes().backends; ++id) update("connections", &id, &none);

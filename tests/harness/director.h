@@ -94,6 +94,10 @@ class Director {
   // Every record of "flows" or "pending".
   [[nodiscard]] std::vector<std::pair<flow_key, flow>> records(const char* map) const;
 
+  // The first fragments that are remembered, and making them look so many jiffies older.
+  [[nodiscard]] std::vector<std::pair<fragment_key, first_fragment>> fragments() const;
+  void age_fragments(uint32_t jiffies);
+
   // As new: no flows, no connections, the settings it began with. Services and backends stay.
   void reset();
 
@@ -101,6 +105,8 @@ class Director {
   void enter(const Endpoint& endpoint, uint8_t protocol, endpoint_kind kind, uint64_t word);
   void append(const slot& one);
   void update(const char* map, const void* key, const void* value, uint64_t flags = 0);
+  template <typename Key, typename Value>
+  [[nodiscard]] std::vector<std::pair<Key, Value>> entries(const char* map) const;
   [[nodiscard]] bool look(const char* map, const void* key, void* value) const;
 
   Lent programs_;

@@ -178,7 +178,7 @@ Result<> Programs::open_and_load() {
       !opened) {
     return opened;
   }
-  const std::array<std::pair<bpf_map*, uint32_t>, 9> entries = {{
+  const std::array<std::pair<bpf_map*, uint32_t>, 10> entries = {{
       {xlvs_->maps.endpoints, sizes_.buckets},
       {xlvs_->maps.services, sizes_.services},
       {xlvs_->maps.tables, sizes_.slots},
@@ -188,6 +188,7 @@ Result<> Programs::open_and_load() {
       {xlvs_->maps.destinations, sizes_.destinations},
       {xlvs_->maps.flows, sizes_.flows},
       {xlvs_->maps.pending, sizes_.pending},
+      {xlvs_->maps.fragments, sizes_.fragments},
   }};
   for (const auto& [map, size] : entries) {
     if (auto set = sized(map, size); !set) return set;

@@ -28,6 +28,7 @@ std::optional<xdp_action> action_of(verdict verdict);
 struct Sizes {
   uint32_t flows = 1024;
   uint32_t pending = 1024;
+  uint32_t fragments = 1024;
   uint32_t services = 128;
   uint32_t backends = 128;
   uint32_t slots = 4096;

@@ -10,6 +10,7 @@
 
 #include "tests/harness/checksum.h"
 #include "tests/harness/describe.h"
+#include "tests/harness/fragments.h"
 #include "tests/packet/cluster.h"
 #include "tests/packet/mutate.h"
 
@@ -71,6 +72,37 @@ TEST(Fuzz, WhateverLeavesIsWhole) {
   // A generator that reaches little would prove little.
   const auto reached = std::ranges::count_if(seen, [](uint64_t count) { return count > 0; });
   EXPECT_GE(reached, VERDICT_COUNT - 3);
+}
+
+// What leaves of a datagram in fragments makes a whole again, with as right a checksum as it had.
+TEST(Fuzz, WhatLeavesInFragmentsIsWholeTogether) {
+  const uint64_t seed = number_from("XLVS_FUZZ_SEED", 1);
+  const uint64_t datagrams = number_from("XLVS_FUZZ_PACKETS", packets_by_default) / 20;
+  Mutator mutator(seed);
+  Cluster cluster({.flows = 256, .pending = 256, .fragments = 256});
+  uint64_t whole = 0;
+  for (uint64_t i = 0; i < datagrams; ++i) {
+    if (i % packets_per_cluster_life == 0) cluster.director.reset();
+    const std::vector<Bytes> in = mutator.fragments();
+    std::vector<Bytes> out;
+    for (const Bytes& fragment : in) {
+      Outcome outcome = cluster.director.run(fragment);
+      ASSERT_EQ(complaint(fragment, outcome), "") << verdict_name(outcome.verdict) << "\n"
+                                                  << difference(fragment, outcome.frame);
+      const bool sent = outcome.action == XDP_TX || outcome.action == XDP_REDIRECT;
+      if (sent) out.push_back(std::move(outcome.frame));
+    }
+    if (out.size() != in.size()) continue;
+    const auto came = join(in);
+    const auto leaves = join(out);
+    if (!came) continue;
+    ASSERT_TRUE(leaves) << "datagram " << i;
+    ASSERT_EQ(inspect(*leaves).residue, inspect(*came).residue) << "datagram " << i << "\n"
+                                                                << difference(*came, *leaves);
+    whole += in.size() > 1 ? 1 : 0;
+  }
+  std::cout << whole << " of " << datagrams << " datagrams\n";
+  EXPECT_GE(whole, datagrams / 10);
 }
 
 }  // namespace

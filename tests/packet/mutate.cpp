@@ -2,6 +2,9 @@
 #include "tests/packet/mutate.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "tests/harness/fragments.h"
 
 namespace xlvs::test {
 
@@ -13,9 +16,26 @@ Bytes Mutator::any_bytes(size_t size) {
 
 Bytes Mutator::next() {
   if (one_in(100)) return any_bytes(14 + pick(200));
+  if (waiting_.empty() && one_in(10)) {
+    waiting_ = fragments();
+    std::ranges::reverse(waiting_);
+  }
+  if (!waiting_.empty() && one_in(2)) {
+    Bytes frame = std::move(waiting_.back());
+    waiting_.pop_back();
+    if (one_in(10)) damage(frame);
+    return frame;
+  }
   Bytes frame = sound().build();
   if (one_in(3)) damage(frame);
   return frame;
+}
+
+std::vector<Bytes> Mutator::fragments() {
+  const Cut cut{.size = 8 * size_t{1 + pick(16)}, .id = pick(16)};
+  std::vector<Bytes> parts = split((sound() / Payload(any_bytes(pick(600)))).build(), cut);
+  if (one_in(4)) std::ranges::shuffle(parts, random_);
+  return parts;
 }
 
 Packet Mutator::sound() {

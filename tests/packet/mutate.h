@@ -3,18 +3,22 @@
 
 #include <cstdint>
 #include <random>
+#include <vector>
 
 #include "tests/packet/cluster.h"
 
 namespace xlvs::test {
 
 // Frames that are nearly what the cluster expects, out of a seed: sound ones of every kind, sound
-// ones with fields set at random, and frames damaged byte by byte.
+// ones with fields set at random, frames damaged byte by byte, and sound ones in fragments, mostly
+// in order.
 class Mutator {
  public:
   explicit Mutator(uint64_t seed) : random_(seed) {}
 
   Bytes next();
+  // The fragments of a sound frame, in some order.
+  std::vector<Bytes> fragments();
 
  private:
   Packet sound();
@@ -40,6 +44,7 @@ class Mutator {
   Bytes any_bytes(size_t size);
 
   std::mt19937_64 random_;
+  std::vector<Bytes> waiting_;  // fragments, the next one last
   Family family_ = Family::v4;
 };
 

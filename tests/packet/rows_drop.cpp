@@ -157,6 +157,30 @@ void add_unable(std::vector<Row>& rows, const Wire& wire) {
                   .arrival = {.metadata = full_headroom}});
 }
 
+// More of them in fragment_test.cpp.
+void add_fragments(std::vector<Row>& rows) {
+  const Payload rest(Bytes(64, 1));
+  const Packet first = Ethernet{} / IPv4{.more_fragments = true};
+  const Packet last = Ethernet{} / IPv4{.fragment_offset = 9, .protocol = udp} / rest;
+  rows.push_back({.name = "later fragment of what was refused",
+                  .before = {first / UDP{.dport = nobody_port} / rest},
+                  .in = last,
+                  .verdict = DROP_FRAGMENT});
+  rows.push_back({.name = "later fragment of what was dropped",
+                  .before = {first / UDP{.dport = dr_port, .length = 7} / rest},
+                  .in = last,
+                  .verdict = DROP_FRAGMENT});
+  rows.push_back({.name = "first fragment with a udp length of 7",
+                  .in = first / UDP{.dport = dr_port, .length = 7} / rest,
+                  .verdict = DROP_BAD_LENGTH});
+  rows.push_back({.name = "first fragment with a tcp header longer than it is",
+                  .in = first / TCP{.dport = dr_port, .syn = true, .doff = 7} / Payload("1234"),
+                  .verdict = DROP_BAD_LENGTH});
+  rows.push_back({.name = "first fragment of sctp by nat to another port",
+                  .in = first / SCTP{.dport = nat_port} / initiation(),
+                  .verdict = DROP_SCTP_FRAGMENT});
+}
+
 }  // namespace
 
 std::vector<Row> drop_rows() {
@@ -187,6 +211,7 @@ std::vector<Row> drop_rows() {
              IPv4{.saddr = backend_of(Family::v4, nat_backend), .daddr = client, .check = 0x1234} /
              TCP{.sport = nat_backend_port, .dport = client_port, .ack = true},
        .verdict = DROP_BAD_CHECKSUM});
+  add_fragments(rows);
   return rows;
 }
 

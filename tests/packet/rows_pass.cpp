@@ -111,12 +111,14 @@ void add_other_kinds(std::vector<Row>& rows) {
   rows.insert(rows.end(), more.begin(), more.end());
 }
 
+// Those of ours are in fragment_test.cpp.
 void add_fragments(std::vector<Row>& rows) {
   const Payload rest(Bytes(64, 1));
+  const TCP unused{.dport = unused_port, .syn = true};
   const std::vector<Row> more = {
-      {.name = "v4 first fragment",
-       .in = Ethernet{} / IPv4{.dont_fragment = false, .more_fragments = true} / syn / rest,
-       .verdict = PASS_FRAGMENT},
+      {.name = "v4 first fragment to no service",
+       .in = Ethernet{} / IPv4{.dont_fragment = false, .more_fragments = true} / unused / rest,
+       .verdict = PASS_NO_SERVICE},
       {.name = "v4 middle fragment",
        .in =
            Ethernet{} / IPv4{.more_fragments = true, .fragment_offset = 8, .protocol = tcp} / rest,
@@ -124,17 +126,45 @@ void add_fragments(std::vector<Row>& rows) {
       {.name = "v4 last fragment",
        .in = Ethernet{} / IPv4{.fragment_offset = 185, .protocol = udp} / rest,
        .verdict = PASS_FRAGMENT},
+      {.name = "v4 last fragment of a reply",
+       .in = Ethernet{} /
+             IPv4{.saddr = backend_of(Family::v4, nat_backend),
+                  .daddr = client,
+                  .fragment_offset = 185,
+                  .protocol = udp} /
+             rest,
+       .verdict = PASS_FRAGMENT},
       {.name = "v4 tagged fragment",
-       .in = Ethernet{} / Vlan{.id = 10} / IPv4{.more_fragments = true} / syn / rest,
+       .in = Ethernet{} / Vlan{.id = 10} / IPv4{.fragment_offset = 1, .protocol = tcp} / rest,
        .verdict = PASS_FRAGMENT},
-      {.name = "v6 first fragment",
-       .in = v6.to_vip() / Fragment{.more = true} / syn / rest,
+      {.name = "v4 first fragment of an icmp message",
+       .in = Ethernet{} / IPv4{.more_fragments = true} / ICMP{} / rest,
+       .verdict = PASS_NOT_TRANSPORT},
+      {.name = "v4 last fragment of an icmp message",
+       .in = Ethernet{} / IPv4{.fragment_offset = 8, .protocol = 1} / rest,
        .verdict = PASS_FRAGMENT},
+      {.name = "v4 first fragment to a range, of no flow",
+       .in =
+           Ethernet{} / IPv4{.more_fragments = true} / TCP{.dport = range_port, .ack = true} / rest,
+       .verdict = PASS_NO_FLOW},
+      {.name = "v4 last fragment to a range, of no flow",
+       .before = {Ethernet{} / IPv4{.more_fragments = true} /
+                  TCP{.dport = range_port, .ack = true} / rest},
+       .in = Ethernet{} / IPv4{.fragment_offset = 10, .protocol = tcp} / rest,
+       .verdict = PASS_FRAGMENT},
+      {.name = "v6 first fragment to no service",
+       .in = v6.to_vip() / Fragment{.more = true} / unused / rest,
+       .verdict = PASS_NO_SERVICE},
       {.name = "v6 last fragment",
        .in = v6.to_vip() / Fragment{.offset = 185, .next_header = tcp} / rest,
        .verdict = PASS_FRAGMENT},
-      {.name = "v6 fragment behind options",
-       .in = v6.to_vip() / HopByHop{} / DestinationOptions{} / Fragment{.more = true} / syn / rest,
+      {.name = "v6 last fragment behind options",
+       .in = v6.to_vip() / HopByHop{} / DestinationOptions{} /
+             Fragment{.offset = 1, .next_header = udp} / rest,
+       .verdict = PASS_FRAGMENT},
+      // What follows is not its header.
+      {.name = "v6 last fragment of what began with options",
+       .in = v6.to_vip() / Fragment{.offset = 185, .next_header = 60} / rest,
        .verdict = PASS_FRAGMENT},
   };
   rows.insert(rows.end(), more.begin(), more.end());
@@ -177,6 +207,20 @@ void add_malformed(std::vector<Row>& rows) {
   add("v6 to a mapped vip", Ethernet{} / IPv6{.daddr = vip_of(Family::v4)} / syn);
   add("v6 from a mapped address", Ethernet{} / IPv6{.saddr = client_of(Family::v4)} / syn);
   add("v6 tcp cut short", whole6, 14 + 40 + 19);
+  add("v4 first fragment without the tcp header",
+      Ethernet{} / IPv4{.more_fragments = true, .protocol = tcp} / Payload(Bytes(16, 1)));
+  add("v4 first fragment without the udp header",
+      Ethernet{} / IPv4{.more_fragments = true, .protocol = udp, .total_length = 27} /
+          Payload(Bytes(8, 1)));
+  add("v4 last fragment cut short",
+      Ethernet{} / IPv4{.fragment_offset = 8, .protocol = udp} / Payload(Bytes(64, 1)),
+      14 + 20 + 63);
+  add("v6 last fragment cut short",
+      v6.to_vip() / Fragment{.offset = 8, .next_header = udp} / Payload(Bytes(64, 1)),
+      14 + 40 + 8 + 63);
+  add("v6 fragment of a fragment",
+      v6.to_vip() / Fragment{.more = true} / Fragment{.more = true} / syn);
+  add("v6 atomic fragment in a fragment", v6.to_vip() / Fragment{.more = true} / Fragment{} / syn);
   add("v6 extension header cut short", v6.to_vip() / HopByHop{} / syn, 14 + 40 + 7);
   add("v6 extension header over the end", v6.to_vip() / HopByHop{.length = 255} / syn);
   add("v6 authentication over the end", v6.to_vip() / Authentication{.length = 255} / syn);

@@ -29,7 +29,7 @@ TEST(ConfigCompile, FillsInEveryDefault) {
 constexpr const char* full = R"({
   "interfaces": ["eth0", "eth1"], "mode": "generic", "manage_vips": true, "on_stop": "keep",
   "timeouts": {"tcp": "15m", "tcp_fin": "60s", "tcp_rst": "5s", "tcp_syn": "30s", "udp": "1h"},
-  "tables": {"flows": 1, "pending": 2, "services": 3, "backends": 9, "slots": 5000},
+  "tables": {"flows": 1, "pending": 2, "services": 3, "backends": 9, "slots": 5000, "fragments": 7},
   "refusals_per_second": 0,
   "scheduler": "rr", "forwarding": "nat", "on_failure": "remove",
   "check": {"type": "http", "interval": "500ms", "rise": 2},
@@ -115,7 +115,7 @@ Configuration expected_of_full() {
   expected.manage_vips = true;
   expected.on_stop = OnStop::keep;
   expected.timeouts = {seconds(900), seconds(60), seconds(5), seconds(30), seconds(3600)};
-  expected.tables = {1, 2, 3, 9, 5000};
+  expected.tables = {1, 2, 3, 9, 5000, 7};
   expected.refusals_per_second = 0;
   expected.services = {expected_a(), expected_b()};
   return expected;
