@@ -222,7 +222,10 @@ __attribute__((noinline)) __u64 csum_bytes(struct xdp_md *ctx, __u32 offset, __u
 	return sum;
 }
 
-/* RFC 4443, 2.3: of IPv6 the pseudo header, too. */
+/*
+ * RFC 4443, 2.3: of IPv6 the pseudo header, too. Only NAT asks: what else is forwarded stays as it
+ * is, and its receiver finds out.
+ */
 static __always_inline bool is_error_intact(struct xdp_md *ctx, const struct packet *pkt)
 {
 	__u32 offset = pkt->network_offset + pkt->transport_offset;
@@ -241,11 +244,6 @@ static __always_inline bool is_error_intact(struct xdp_md *ctx, const struct pac
 		sum += bpf_htons(IPPROTO_ICMPV6) + bpf_htons(length);
 	}
 	return csum_fold(sum + csum_bytes(ctx, offset, offset + length)) == 0xffff;
-}
-
-static __always_inline bool is_intact(struct xdp_md *ctx, const struct packet *pkt)
-{
-	return is_header_intact(ctx, pkt) && is_error_intact(ctx, pkt);
 }
 
 /* ---- where it goes ------------------------------------------------------------------------- */
@@ -319,7 +317,7 @@ __attribute__((noinline)) int forward_error(struct xdp_md *ctx, struct packet *c
 	backend = bpf_map_lookup_elem(&backends, &id);
 	if (!backend || !place_error(ctx, &pkt))
 		return DROP_NO_ROOM;
-	if (!is_intact(ctx, &pkt))
+	if (!is_header_intact(ctx, &pkt))
 		return DROP_BAD_CHECKSUM;
 	if (backend->forwarding == FORWARDING_LOCAL) {
 		came->action = XDP_PASS;
@@ -328,6 +326,8 @@ __attribute__((noinline)) int forward_error(struct xdp_md *ctx, struct packet *c
 	to.word = READ_ONCE(backend->next_hop.word);
 	if (!to.word)
 		return DROP_NO_NEIGHBOUR;
+	if (backend->forwarding == FORWARDING_NAT && !is_error_intact(ctx, &pkt))
+		return DROP_BAD_CHECKSUM;
 	if (!take_hop(&pkt))
 		return DROP_TTL;
 	switch (backend->forwarding) {
@@ -379,7 +379,7 @@ __attribute__((noinline)) int return_error(struct xdp_md *ctx, struct packet *ca
 		return DROP_FLOW_BUSY;
 	if (!place_error(ctx, &pkt))
 		return DROP_NO_ROOM;
-	if (!is_intact(ctx, &pkt))
+	if (!is_header_intact(ctx, &pkt) || !is_error_intact(ctx, &pkt))
 		return DROP_BAD_CHECKSUM;
 	if (!take_hop(&pkt))
 		return DROP_TTL;

@@ -30,7 +30,7 @@
 	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip or port with this client")  \
 	X(REFUSE_NO_FLOW,         REFUSE,  "of no known flow, and opens none: RST or ABORT")               \
 	X(DROP_NO_FLOW,           DROP,    "of no known flow, and not to be answered")             \
-	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header, or of an ICMP error") \
+	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header, or of an ICMP error by NAT") \
 	X(DROP_BAD_FLAGS,         DROP,    "TCP flags that contradict each other")                 \
 	X(DROP_BAD_LENGTH,        DROP,    "a header or chunk too long for its packet, or too short") \
 	X(DROP_FRAGMENT,          DROP,    "a fragment whose first was refused or dropped")        \

@@ -9,6 +9,8 @@
  *     forward   dr, nat or local; or refuse, and say so to the client
  *     count     verdict -> counters -> XDP action
  *
+ * An ICMP error takes a way of its own (icmp.h), by the flow of the packet that it quotes.
+ *
  * A step answers NEXT (go on) or a verdict (done). Every packet ends in exactly one verdict, and
  * every verdict is counted (types.h has the list). Until a service or a flow is found the packet is
  * not ours: whatever is odd about it, it passes to the stack untouched. Afterwards it is ours: it

@@ -92,6 +92,29 @@ TEST_P(Routes, LookedUpAgainWhenTheGenerationDiffers) {
   EXPECT_EQ(director.programs().events(EVENT_REPLY_REROUTED), 1);
 }
 
+// Also where the backend says nothing else.
+TEST_P(Routes, AnErrorOfTheBackendsIsReroutedAsAReplyIs) {
+  open();
+  set_neighbour(other_gateway_mac);
+  ++director.live().route_generation;
+  const Packet error = wire.family == Family::v4 ? Packet(ICMP{.type = 3, .code = 3})
+                                                 : Packet(ICMPv6{.type = 1, .code = 4});
+  const auto quoting = [&](const Address& to, uint16_t port) {
+    const TCP syn{.dport = port, .syn = true, .check = 0};
+    return error / quote(wire.ip(client_of(wire.family), to, 63) / syn);
+  };
+  const Outcome outcome = director.run(
+      wire.from_nat_backend() / quoting(backend_of(wire.family, nat_backend), nat_backend_port));
+  const Bytes expected = (wire.link(second_director_mac, other_gateway_mac) /
+                          wire.ip(vip_of(wire.family), client_of(wire.family), 63) /
+                          quoting(vip_of(wire.family), nat_port))
+                             .build();
+  EXPECT_EQ(verdict_name(outcome.verdict), "FORWARD_ICMP_REPLY");
+  EXPECT_EQ(outcome.action, XDP_REDIRECT);
+  EXPECT_EQ(difference(expected, outcome.frame), "");
+  EXPECT_EQ(director.programs().events(EVENT_REPLY_REROUTED), 1);
+}
+
 TEST_P(Routes, WithoutANeighbourTheReplyGoesWhereTheSynCameFrom) {
   ip("neighbour del " + (wire.family == Family::v4 ? gateway_v4 : gateway_v6) + " dev far");
   open();

@@ -70,6 +70,14 @@ Packet opening(const Wire& wire, uint8_t protocol, uint16_t port) {
   }
 }
 
+// The checksum of an error that is the last but one of a packet's layers.
+uint16_t check_of(const Packet& packet) {
+  const Bytes bytes = packet.build();
+  const size_t quoted = std::get<Payload>(packet.layers.back()).bytes.size();
+  const size_t offset = bytes.size() - quoted - 6;
+  return static_cast<uint16_t>(bytes.at(offset) << 8 | bytes.at(offset + 1));
+}
+
 // NAT changes addresses and ports in a quote, but not the checksum of its transport.
 Payload quote_of(const Packet& before, const Packet& after, uint8_t protocol, size_t limit,
                  size_t headers) {
@@ -387,9 +395,7 @@ void add_dropped(std::vector<Row>& rows, const Wire& wire) {
                     .in = head / quote(answer_of_vip(wire, ports(tcp, port, client_port)), 501),
                     .verdict = verdict});
   };
-  for (const uint16_t port : {dr_port, nat_port, local_port}) {
-    add("checksum", port, error_to_vip(wire, wrong), DROP_BAD_CHECKSUM);
-  }
+  add("checksum", nat_port, error_to_vip(wire, wrong), DROP_BAD_CHECKSUM);
   for (const uint16_t port : {dr_port, nat_port}) {
     add("TTL 1", port, head_to_vip(wire, 1) / icmp(wire.family, error), DROP_TTL);
   }
@@ -406,6 +412,25 @@ void add_dropped(std::vector<Row>& rows, const Wire& wire) {
                   .before = {opening(wire, tcp, nat_port)},
                   .in = error_to_client(wire, backend, error, 1) / sent,
                   .verdict = DROP_TTL});
+}
+
+// Where nothing is changed that the checksum is over, the receiver finds out.
+void add_wrong_checksums(std::vector<Row>& rows, const Wire& wire) {
+  const Error error = too_big(wire.family);
+  const Error wrong{.type = error.type, .code = error.code, .check = 7};
+  const auto answer = [&](uint16_t port) {
+    return quote(answer_of_vip(wire, ports(tcp, port, client_port)), 501);
+  };
+  rows.push_back({.name = wire.text() + " icmp dr: a wrong checksum stays",
+                  .before = {opening(wire, tcp, dr_port)},
+                  .in = error_to_vip(wire, wrong) / answer(dr_port),
+                  .verdict = FORWARD_ICMP,
+                  .out = error_to_backend(wire, wrong) / answer(dr_port),
+                  .valid = false});
+  rows.push_back({.name = wire.text() + " icmp local: a wrong checksum stays",
+                  .before = {opening(wire, tcp, local_port)},
+                  .in = error_to_vip(wire, wrong) / answer(local_port),
+                  .verdict = FORWARD_LOCAL});
 }
 
 void add_bad_header(std::vector<Row>& rows) {
@@ -531,27 +556,39 @@ void add_outer(std::vector<Row>& rows) {
                     });
 }
 
-// RFC 4443, 2.4 (c): none is longer than 1280 bytes. One that is, is not looked through.
+// RFC 4443, 2.4 (c): none is longer than 1280 bytes. One that is, is not looked through: what is
+// wrong by some stays wrong by as much.
 void add_long(std::vector<Row>& rows, const Wire& wire) {
-  Error error = too_big(wire.family);
-  const Packet answer = wire.ip(vip_of(wire.family), client_of(wire.family), 60) /
-                        TCP{.sport = dr_port, .dport = client_port, .ack = true} /
-                        Payload(Bytes(1400, 0xa5));
-  const auto add = [&](const std::string& what, size_t quoted, verdict verdict) {
+  const Error error = too_big(wire.family);
+  const auto answer_from = [&](const Address& address, uint16_t port) {
+    return wire.ip(address, client_of(wire.family), 60) /
+           TCP{.sport = port, .dport = client_port, .ack = true} / Payload(Bytes(1400, 0xa5));
+  };
+  const Packet came = answer_from(vip_of(wire.family), nat_port);
+  const Packet sent = answer_from(backend_of(wire.family, nat_backend), nat_backend_port);
+  const auto add = [&](const std::string& what, size_t quoted, uint8_t damage, verdict verdict) {
+    Payload in = quote(came, quoted);
+    Payload out = quote_of(came, sent, tcp, quoted, ip_size(wire.family));
+    Error wrong = error;
+    Error wrong_out = error;
+    if (damage != 0) {
+      wrong.check = check_of(error_to_vip(wire, error) / in);
+      wrong_out.check = check_of(error_to_nat_backend(wire, error) / out);
+      for (Payload* quote : {&in, &out}) quote->bytes.back() ^= damage;
+    }
     Row row{.name = wire.text() + " icmp long: " + what,
-            .before = {opening(wire, tcp, dr_port)},
-            .in = error_to_vip(wire, error) / quote(answer, quoted),
+            .before = {opening(wire, tcp, nat_port)},
+            .in = error_to_vip(wire, wrong) / in,
             .verdict = verdict,
-            .valid = !error.check.has_value()};
-    if (verdict == FORWARD_ICMP) row.out = error_to_backend(wire, error) / quote(answer, quoted);
+            .valid = damage == 0};
+    if (verdict == FORWARD_ICMP) row.out = error_to_nat_backend(wire, wrong_out) / out;
     rows.push_back(row);
   };
   constexpr size_t most = 1280 - 8;
-  add("1280 bytes", most, FORWARD_ICMP);
-  add("1281 bytes", most + 1, FORWARD_ICMP);
-  error.check = 7;
-  add("1280 bytes, a wrong checksum", most, DROP_BAD_CHECKSUM);
-  add("1281 bytes, a wrong checksum", most + 1, FORWARD_ICMP);
+  add("1280 bytes", most, 0, FORWARD_ICMP);
+  add("1281 bytes", most + 1, 0, FORWARD_ICMP);
+  add("1280 bytes, the last one wrong", most, 1, DROP_BAD_CHECKSUM);
+  add("1281 bytes, the last one wrong", most + 1, 1, FORWARD_ICMP);
 }
 
 }  // namespace
@@ -567,6 +604,7 @@ std::vector<Row> icmp_rows() {
     add_odd_quotes(rows, wire);
     add_types(rows, wire);
     add_dropped(rows, wire);
+    add_wrong_checksums(rows, wire);
     add_malformed(rows, wire);
     add_long(rows, wire);
   });

@@ -61,7 +61,8 @@ std::string service_line(const Setup& setup, const char* command) {
 
 std::string server_line(const Setup& setup, const Server& server, const char* command) {
   return command + service_option(setup) + " -r " + setup.endpoint(server.number).text() +
-         " -g -w " + std::to_string(server.weight) + " -x " + std::to_string(server.max) + " -y " +
+         (setup.forwarding == Forwarding::nat ? " -m" : " -g") + " -w " +
+         std::to_string(server.weight) + " -x " + std::to_string(server.max) + " -y " +
          std::to_string(server.min) + "\n";
 }
 
@@ -73,6 +74,7 @@ Json service_json(const Setup& setup) {
                {"vip", setup.service().address.text()},
                {"port", setup.port},
                {"protocol", word(setup.protocol)},
+               {"forwarding", word(setup.forwarding)},
                {"scheduler", word(how.scheduler)}};
   if (how.scheduler == Scheduler::sh || how.scheduler == Scheduler::mh) {
     service["hash"] = word(how.hash);
@@ -87,7 +89,7 @@ Json service_json(const Setup& setup) {
   service["backends"] = Json::array();
   for (const Server& server : setup.servers) {
     service["backends"].push_back({{"address", setup.endpoint(server.number).address.text()},
-                                   {"port", setup.port},
+                                   {"port", setup.endpoint(server.number).port},
                                    {"weight", server.weight},
                                    {"max_connections", server.max},
                                    {"min_connections", server.min}});
@@ -142,9 +144,10 @@ Endpoint Setup::service() const {
 }
 
 Endpoint Setup::endpoint(uint8_t number) const {
+  constexpr uint16_t behind_nat = 10'000;
   return {parse(family == AF_INET ? "10.0.0." + std::to_string(10 + number)
                                   : "2001:db8::2:" + hex(number)),
-          port};
+          static_cast<uint16_t>(forwarding == Forwarding::nat ? port + behind_nat : port)};
 }
 
 Address address_of(const Client& client, int family) {

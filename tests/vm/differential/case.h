@@ -28,6 +28,7 @@ struct Setup {
   Protocol protocol = Protocol::tcp;
   uint8_t vip = 0;  // below 64
   uint16_t port = 0;
+  Forwarding forwarding = Forwarding::dr;  // by NAT, servers listen on another port
   Scheduling scheduling;
   std::vector<Server> servers;  // in the order in which they came
 

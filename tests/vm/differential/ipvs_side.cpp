@@ -17,7 +17,8 @@ namespace xlvs::differential {
 namespace {
 
 // A vip is the director's own, a client is behind the gateway, and nobody has to be asked for a MAC
-// address.
+// address. Without offloads checksums are looked at, and written: a veth says of all that it
+// carries that they are right, and leaves to itself to write them.
 std::string network() {
   std::string script = R"(
 for conf in all default; do
@@ -26,6 +27,7 @@ for conf in all default; do
   echo 0 >/proc/sys/net/ipv6/conf/$conf/accept_dad
   echo 0 >/proc/sys/net/ipv6/conf/$conf/accept_ra
 done
+ethtool -K eth0 tx off rx off >/dev/null
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 echo 0 >/proc/sys/net/ipv4/icmp_ratemask

@@ -9,6 +9,7 @@
 
 #include "loader/base/log.h"
 #include "loader/state/words.h"
+#include "tests/vm/differential/errors.h"
 #include "tests/vm/differential/generate.h"
 #include "tests/vm/differential/ipvs_side.h"
 #include "tests/vm/differential/runner.h"
@@ -34,6 +35,7 @@ struct Options {
   uint32_t first = 0;
   uint32_t cases = 500;
   bool sequences = false;
+  bool errors = false;
   bool verbose = false;
 };
 
@@ -66,6 +68,17 @@ void run_sequences(Runner& runner, Totals& totals) {
     ++totals.wrong;
     std::cout << sequence.name << ": IPVS chose " << chosen << ", known is " << sequence.chosen
               << "\n";
+  }
+}
+
+void run_errors(Side& ipvs, Side& xlvs, const Options& options, Totals& totals) {
+  for (const ErrorCase& one : error_cases(first_port)) {
+    const auto wrong = compare_error(ipvs, xlvs, one);
+    ++totals.cases;
+    totals.packets += 2;
+    if (wrong) ++totals.wrong;
+    if (wrong || options.verbose)
+      std::cout << one.name << ": " << wrong.value_or("as it should be") << "\n";
   }
 }
 
@@ -128,6 +141,8 @@ int run(const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
   if (options.sequences) {
     run_sequences(runner, totals);
+  } else if (options.errors) {
+    run_errors(ipvs, xlvs, options, totals);
   } else {
     std::cout << "seed " << options.seed << "\n";
     run_cases(runner, options, known, totals);
@@ -149,6 +164,7 @@ int main(int argc, char** argv) {
   app.add_option("--first", options.first, "number of the first case");
   app.add_option("--cases", options.cases, "how many");
   app.add_flag("--sequences", options.sequences, "what IPVS is known to choose, instead");
+  app.add_flag("--errors", options.errors, "ICMP errors and what becomes of them, instead");
   app.add_flag("-v,--verbose", options.verbose, "print every case");
   CLI11_PARSE(app, argc, argv);
   return xlvs::differential::run(options);
