@@ -19,6 +19,7 @@ Bytes Mutator::next() {
   if (waiting_.empty() && one_in(10)) {
     waiting_ = fragments();
     std::ranges::reverse(waiting_);
+    if (one_in(10)) std::ranges::shuffle(waiting_, random_);
   }
   if (!waiting_.empty() && one_in(2)) {
     Bytes frame = std::move(waiting_.back());
@@ -34,7 +35,7 @@ Bytes Mutator::next() {
 std::vector<Bytes> Mutator::fragments() {
   const Cut cut{.size = 8 * size_t{1 + pick(16)}, .id = pick(16)};
   std::vector<Bytes> parts = split((sound() / Payload(any_bytes(pick(600)))).build(), cut);
-  if (one_in(4)) std::ranges::shuffle(parts, random_);
+  if (one_in(4)) std::shuffle(parts.begin() + 1, parts.end(), random_);
   return parts;
 }
 

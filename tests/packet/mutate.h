@@ -17,7 +17,7 @@ class Mutator {
   explicit Mutator(uint64_t seed) : random_(seed) {}
 
   Bytes next();
-  // The fragments of a sound frame, in some order.
+  // The fragments of a sound frame, the first of them first.
   std::vector<Bytes> fragments();
 
  private:

@@ -41,13 +41,14 @@ test::Bytes fence_frame() {
 
 unsigned type_of(const test::Bytes& frame) { return frame[12] * 256U + frame[13]; }
 
-// TCP, UDP, or an ICMP error: not what the director's own stack says to its neighbours.
+// TCP, UDP, a fragment, or an ICMP error: not what the director's own stack says to its neighbours.
 bool is_answer(const test::Bytes& frame) {
   if (frame.size() < ethernet + 20) return false;
   const bool is_v4 = type_of(frame) == ETH_P_IP;
   if (!is_v4 && type_of(frame) != ETH_P_IPV6) return false;
   const uint8_t protocol = frame[ethernet + (is_v4 ? 9 : 6)];
   if (protocol == IPPROTO_ICMPV6) return frame.size() > ethernet + 40 && frame[ethernet + 40] < 128;
+  if (!is_v4 && protocol == IPPROTO_FRAGMENT) return true;
   return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP;
 }
 
@@ -154,6 +155,18 @@ std::optional<test::Bytes> Cable::ask(const test::Bytes& frame) {
   // Twice: the stack may answer ARP before XDP has flushed what it sent in the same poll.
   if (auto late = wait_for_fence()) return late;
   return wait_for_fence();
+}
+
+std::vector<test::Bytes> Cable::ask_all(const std::vector<test::Bytes>& frames) {
+  for (const test::Bytes& frame : frames) send(frame);
+  std::vector<test::Bytes> answers;
+  // Twice, as above.
+  for (int fence = 0; fence < 2; ++fence) {
+    send(fence_frame());
+    test::Bytes frame;
+    while (receive(frame, true) != Got::fence) answers.push_back(frame);
+  }
+  return answers;
 }
 
 }  // namespace xlvs::differential

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "loader/base/fd.h"
 #include "tests/harness/packet.h"
@@ -38,6 +39,8 @@ class Cable {
   // What comes back of a frame; nothing where nothing does: the director then has answered what
   // was asked afterwards.
   std::optional<test::Bytes> ask(const test::Bytes& frame);
+  // All that comes back of these frames together, in its order.
+  std::vector<test::Bytes> ask_all(const std::vector<test::Bytes>& frames);
 
  private:
   enum class Got { nothing, answer, fence };

@@ -131,6 +131,16 @@ void IpvsSide::expire(const Setup& setup, const std::vector<test::Bytes>& frames
   ipvsadm_.add("--set 0 120 0\n");
 }
 
+std::vector<test::Bytes> IpvsSide::forward(const std::string& lines,
+                                           const std::vector<std::vector<test::Bytes>>& datagrams) {
+  ipvsadm_.begin_anew(lines);
+  std::vector<test::Bytes> all;
+  for (const auto& frames : datagrams) {
+    for (auto& frame : cable_.ask_all(frames)) all.push_back(std::move(frame));
+  }
+  return all;
+}
+
 // "  -> 0A00000B:2710      Route   1      3          17", in the order of the kernel's list.
 std::vector<Count> IpvsSide::counts(const Setup& setup) {
   std::istringstream listed(ipvsadm_.table());

@@ -23,6 +23,9 @@ class IpvsSide final : public Side {
   Answer ask(const test::Bytes& frame) override;
   void expire(const Setup& setup, const std::vector<test::Bytes>& frames) override;
   std::vector<Count> counts(const Setup& setup) override;
+  // What leaves when these frames come, with ipvsadm's `lines` in place of all services before.
+  std::vector<test::Bytes> forward(const std::string& lines,
+                                   const std::vector<std::vector<test::Bytes>>& datagrams);
 
  private:
   void set(const std::string& name, bool value) const;
