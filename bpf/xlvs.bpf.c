@@ -9,6 +9,7 @@
  *     forward   dr, nat or local; or refuse, and say so to the client
  *     count     verdict -> counters -> XDP action
  *
+ * Of a packet in fragments the first goes this way, and the others follow it (fragment.h).
  * An ICMP error takes a way of its own (icmp.h), by the flow of the packet that it quotes.
  *
  * A step answers NEXT (go on) or a verdict (done). Every packet ends in exactly one verdict, and

@@ -321,6 +321,19 @@ TEST_P(Families, LaterOnesNeitherConfirmNorTouchAFlow) {
   EXPECT_TRUE(director().confirmed(key(dr_port)));
 }
 
+TEST_P(Families, EachCountsForTheBackend) {
+  const uint32_t id = cluster().backend_id(GetParam(), udp, nat_port);
+  const backend_counters before = director().programs().counters(id);
+  uint64_t sent = 0;
+  for (const Bytes& part : split(to_vip(nat_port))) {
+    sent += part.size() - 14;
+    director().run(part);
+  }
+  const backend_counters after = director().programs().counters(id);
+  EXPECT_EQ(after.packets_in - before.packets_in, 3U);
+  EXPECT_EQ(after.bytes_in - before.bytes_in, sent);
+}
+
 TEST_P(Families, OnesOfNobodyAreNotRemembered) {
   director().run(split(to_vip(unused_port)).at(0));
   EXPECT_TRUE(director().fragments().empty());
