@@ -90,7 +90,7 @@ static __always_inline void hold_template(const struct flow_key *flow, __u32 bac
 static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
 		       struct sweep_context *context)
 {
-	__u64 word = READ_ONCE(flow->word);
+	__u64 word = READ_ONCE(FLOW_WORD(flow));
 	__u32 id = READ_ONCE(flow->backend);
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 	struct flow_key copy = *key;
@@ -117,7 +117,7 @@ static long sweep_flow(void *map, struct flow_key *key, struct flow *flow,
 static long sweep_pending(void *map, struct flow_key *key, struct flow *flow,
 			  struct sweep_context *context)
 {
-	__u64 word = READ_ONCE(flow->word);
+	__u64 word = READ_ONCE(FLOW_WORD(flow));
 	__u32 id = READ_ONCE(flow->backend);
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 	struct recounted *recounted = bpf_map_lookup_elem(&recount, &id);

@@ -49,8 +49,9 @@ static __attribute__((noinline)) long put_flow(void *map, const struct packet *p
 					       enum flow_state state, bool persistent)
 {
 	struct flow flow = {
-		.word = flow_word(bpf_get_prandom_u32(), state),
-		.seen = pkt->now,
+		.state = state,
+		.nonce = bpf_get_prandom_u32(),
+		.last_seen = pkt->now,
 		.backend = pkt->backend,
 		.persistent = persistent,
 	};
@@ -107,12 +108,12 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 
 static __always_inline struct backend *meet_confirmed(struct packet *pkt, struct flow *flow)
 {
-	__u64 word = READ_ONCE(flow->word);
+	__u64 word = READ_ONCE(FLOW_WORD(flow));
 	enum flow_state state = flow_state(word), next = next_state(pkt, state);
 	__u32 id = READ_ONCE(flow->backend);
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 
-	if (!backend || state == FLOW_DEAD || NONCE(READ_ONCE(flow->word)) != NONCE(word))
+	if (!backend || state == FLOW_DEAD || NONCE(READ_ONCE(FLOW_WORD(flow))) != NONCE(word))
 		return NULL;
 	if (is_over(pkt, flow, state, backend)) {
 		retire(&pkt->flow, flow, word, id, backend);
@@ -128,12 +129,12 @@ static __always_inline struct backend *meet_confirmed(struct packet *pkt, struct
 static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct packet *pkt,
 						    struct flow *flow)
 {
-	__u64 word = READ_ONCE(flow->word);
+	__u64 word = READ_ONCE(FLOW_WORD(flow));
 	enum flow_state state = flow_state(word);
 	__u32 id = READ_ONCE(flow->backend);
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 
-	if (!backend || NONCE(READ_ONCE(flow->word)) != NONCE(word))
+	if (!backend || NONCE(READ_ONCE(FLOW_WORD(flow))) != NONCE(word))
 		return NULL;
 	if (is_over(pkt, flow, state, backend)) {
 		delete_reply(&pkt->flow, backend);

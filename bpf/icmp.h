@@ -188,12 +188,12 @@ __attribute__((noinline)) int find_quoted(const struct packet *pkt)
 	flow = find_record(&key);
 	if (!flow)
 		return 0;
-	word = READ_ONCE(flow->word);
+	word = READ_ONCE(FLOW_WORD(flow));
 	id = READ_ONCE(flow->backend);
 	backend = bpf_map_lookup_elem(&backends, &id);
 	if (!backend || !is_open(&key, flow, flow_state(word), backend, pkt->now))
 		return 0;
-	return NONCE(READ_ONCE(flow->word)) == NONCE(word) ? id : 0;
+	return NONCE(READ_ONCE(FLOW_WORD(flow))) == NONCE(word) ? id : 0;
 }
 
 /* ---- its checksums ------------------------------------------------------------------------- */
@@ -375,7 +375,7 @@ __attribute__((noinline)) int return_error(struct xdp_md *ctx, struct packet *ca
 	if (!record)
 		return DROP_FLOW_BUSY;
 	found = *record;
-	if (NONCE(READ_ONCE(record->word)) != NONCE(found.word) || found.backend != pkt.backend)
+	if (NONCE(READ_ONCE(FLOW_WORD(record))) != found.nonce || found.backend != pkt.backend)
 		return DROP_FLOW_BUSY;
 	if (!place_error(ctx, &pkt))
 		return DROP_NO_ROOM;

@@ -15,8 +15,9 @@ static __always_inline struct flow make_template(const struct service *service, 
 						 __u32 now)
 {
 	return (struct flow){
-		.word = flow_word(bpf_get_prandom_u32(), FLOW_TEMPLATE),
-		.seen = now,
+		.state = FLOW_TEMPLATE,
+		.nonce = bpf_get_prandom_u32(),
+		.last_seen = now,
 		.backend = backend,
 		.timeout = service->persistence * READ_ONCE(settings.second),
 		.held = now,
@@ -48,17 +49,17 @@ static __attribute__((noinline)) __u32 find_template(const struct flow_key *flow
 
 	if (!template)
 		return 0;
-	word = READ_ONCE(template->word);
+	word = READ_ONCE(FLOW_WORD(template));
 	id = READ_ONCE(template->backend);
 	over = is_template_idle(template, now);
-	if (flow_state(word) == FLOW_DEAD || NONCE(READ_ONCE(template->word)) != NONCE(word))
+	if (flow_state(word) == FLOW_DEAD || NONCE(READ_ONCE(FLOW_WORD(template))) != NONCE(word))
 		return 0;
 	if (over || is_void(service, service_id, id)) {
 		if (become(template, word, FLOW_DEAD))
 			delete_record(&key);
 		return 0;
 	}
-	WRITE_ONCE(template->seen, now);
+	WRITE_ONCE(template->last_seen, now);
 	return id;
 }
 

@@ -91,13 +91,13 @@ static __attribute__((noinline)) struct flow *find_reply(const struct flow_key *
 static __always_inline void touch(struct flow *flow, __u32 now)
 {
 	/* A write dirties the cache line, and most packets of a flow share a jiffy. */
-	if (READ_ONCE(flow->seen) != now)
-		WRITE_ONCE(flow->seen, now);
+	if (READ_ONCE(flow->last_seen) != now)
+		WRITE_ONCE(flow->last_seen, now);
 }
 
 static __always_inline bool is_idle(const struct flow *flow, enum flow_state state, __u32 now)
 {
-	__s32 idle = now - READ_ONCE(flow->seen);
+	__s32 idle = now - READ_ONCE(flow->last_seen);
 
 	return idle >= (__s32)READ_ONCE(settings.timeouts[state & (FLOW_STATES - 1)]);
 }
@@ -115,7 +115,7 @@ static __always_inline bool is_reply_idle(const struct flow_key *flow,
 /* No new flow for its timeout, and the last whole sweep saw none open. */
 static __always_inline bool is_template_idle(const struct flow *template, __u32 now)
 {
-	__s32 idle = now - READ_ONCE(template->seen);
+	__s32 idle = now - READ_ONCE(template->last_seen);
 
 	return idle >= (__s32)READ_ONCE(template->timeout) &&
 	       (__s32)(READ_ONCE(template->held) - READ_ONCE(settings.swept)) < 0;
@@ -126,7 +126,7 @@ static __always_inline bool is_template_idle(const struct flow *template, __u32 
 /* True for the one CPU that made the change. */
 static __always_inline bool become(struct flow *flow, __u64 word, enum flow_state state)
 {
-	return __sync_val_compare_and_swap(&flow->word, word, flow_word(NONCE(word), state)) ==
+	return __sync_val_compare_and_swap(&FLOW_WORD(flow), word, flow_word(NONCE(word), state)) ==
 	       word;
 }
 

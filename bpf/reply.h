@@ -24,7 +24,7 @@ static __attribute__((noinline)) int close_forward(struct packet *pkt, const str
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow)
 		return 0;
-	word = READ_ONCE(flow->word);
+	word = READ_ONCE(FLOW_WORD(flow));
 	/* A stale reply: the flow has been given to another backend since. */
 	if (READ_ONCE(flow->backend) != record->backend)
 		return 0;
@@ -41,13 +41,13 @@ static __always_inline void reroute(struct xdp_md *ctx, struct flow *record,
 				    const struct address *client, bool is_v4)
 {
 	__u32 generation = READ_ONCE(settings.route_generation);
-	__u64 word = READ_ONCE(record->word);
+	__u64 word = READ_ONCE(FLOW_WORD(record));
 	__u64 hop;
 
 	if (READ_ONCE(record->route_generation) == generation)
 		return;
 	hop = route_to_client(ctx, &record->vip, client, is_v4, READ_ONCE(record->next_hop.word));
-	if (NONCE(READ_ONCE(record->word)) != NONCE(word))
+	if (NONCE(READ_ONCE(FLOW_WORD(record))) != NONCE(word))
 		return;
 	WRITE_ONCE(record->next_hop.word, hop);
 	WRITE_ONCE(record->route_generation, generation);
@@ -98,7 +98,7 @@ static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt
 		return PASS_REPLY_NO_FLOW;
 	reroute(ctx, record, &pkt->flow.server, pkt->is_v4);
 	found = *record;
-	if (NONCE(READ_ONCE(record->word)) != NONCE(found.word))
+	if (NONCE(READ_ONCE(FLOW_WORD(record))) != found.nonce)
 		return PASS_REPLY_NO_FLOW;
 	/* From here on the packet is ours. */
 	pkt->backend = found.backend;

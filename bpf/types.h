@@ -295,13 +295,15 @@ enum flow_state {
 };
 
 /*
- * A flow's record. Only `word`, `seen` and `held` change: {nonce:32, state:32} by compare-and-swap,
+ * A flow's record, with the fields that `bpftool map dump` shows. Only `state`, `nonce`,
+ * `last_seen` and `held` change: {nonce:32, state:32} as one word (FLOW_WORD) by compare-and-swap,
  * and who succeeds moves the counts. The nonce tells a record from its successor in the same
  * memory: what was read from the record holds if the word is the same afterwards.
  */
 struct flow {
-	__u64 word;
-	__u32 seen; /* jiffies, the low 32 bits, of this direction's last packet */
+	enum flow_state state; /* with the nonce one word, the low half */
+	__u32 nonce;
+	__u32 last_seen; /* jiffies, the low 32 bits, of this direction's last packet */
 	__u32 backend;
 	union {
 		union next_hop next_hop; /* the way back of NAT */
@@ -318,6 +320,9 @@ struct flow {
 	};
 };
 TYPE_SIZE(struct flow, 48);
+
+/* Aligned, for `next_hop` is. */
+#define FLOW_WORD(flow) (*(__u64 *)&(flow)->state)
 
 static inline __attribute__((always_inline)) __u64 flow_word(__u32 nonce, enum flow_state state)
 {

@@ -47,8 +47,9 @@ static __attribute__((noinline)) long put_reply_to(void *map, const struct packe
 {
 	struct flow_key key = reply_key(&pkt->flow, backend);
 	struct flow reply = {
-		.word = flow_word(bpf_get_prandom_u32(), FLOW_ESTABLISHED),
-		.seen = pkt->now,
+		.state = FLOW_ESTABLISHED,
+		.nonce = bpf_get_prandom_u32(),
+		.last_seen = pkt->now,
 		.backend = pkt->backend,
 		.next_hop.word = next_hop,
 		.vip = pkt->flow.server,

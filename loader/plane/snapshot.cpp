@@ -227,8 +227,8 @@ Result<std::vector<FlowView>> read_flows(const std::string& pins) {
       Endpoint backend = wire::from_wire((*backends)[record.backend]).key.endpoint;
       if (backend.port == 0) backend.port = key.server_port;
       list.push_back({static_cast<Protocol>(key.protocol),
-                      state_text(flow_state(record.word)),
-                      timeout_of((*settings)[0], flow_state(record.word)),
+                      state_text(record.state),
+                      timeout_of((*settings)[0], record.state),
                       {wire::from_wire(key.client), key.client_port},
                       {wire::from_wire(key.server), key.server_port},
                       backend});

@@ -271,7 +271,7 @@ void Director::age(const flow_key& key, uint32_t jiffies) {
   for (const char* map : {"flows", "pending"}) {
     flow record{};
     if (!look(map, &key, &record)) continue;
-    record.seen -= jiffies;
+    record.last_seen -= jiffies;
     update(map, &key, &record);
   }
 }

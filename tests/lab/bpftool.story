@@ -31,6 +31,26 @@ equal "services: name, vip, scheduler" \
   "web tcp 172.16.192.169:80 SCHEDULER_RR, web6 tcp [fd00:172:16::169]:80 SCHEDULER_RR"
 equal "flows: directions of the four records of two connections" \
   "$(fields flows '.key.direction')" "0, 0, 1, 1"
+equal "flows: what the records of the way forward say" \
+  "$(fields flows '.value += {way: .key.direction} | .value | select(.way == 0) | "\(.state) \(.last_seen > 0) \(.backend > 0)"')" \
+  "FLOW_FIN true true, FLOW_FIN true true"
+# read_flows FILTER: as docs/flows.md says.
+read_flows() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  on director bash -c 'cd /sys/fs/bpf/xlvs && bpftool -j map dump pinned flows | jq -cf "$1" \
+    --slurpfile settings <(bpftool -j map dump pinned settings) \
+    --slurpfile backends <(bpftool -j map dump pinned backends)' - "$tools/flows.jq" |
+    jq -rs "$1"
+}
+equal "flows: client, vip, backend, state" \
+  "$(read_flows 'map("\(.client | sub(":[0-9]*$"; "")) \(.vip) \(.backend) \(.state)") | sort | join(", ")')" \
+  "10.0.0.10 $vip:80 $backend2:80 FLOW_FIN, 10.0.0.10 $vip:80 $backend1:80 FLOW_FIN"
+idles() { (($(read_flows 'map(.idle) | min') >= 3)); }
+await "flows to have been idle for 3 s" idles
+ask "http://[$vip6]/" 1 >/dev/null
+equal "flows: IPv6, idle for less than the others" \
+  "$(read_flows 'group_by(.vip) | map(map(.idle) | min) | "\(length) \(.[1] < .[0])"')" "2 true"
+equal "an IPv6 address" "$(read_flows 'any(.vip == "[fd00:0172:0016:0000:0000:0000:0000:0169]:80")')" true
 lab web kill backend1
 await_state down "$backend1"
 equal "backends: state of backend1 after its death" \

@@ -138,7 +138,7 @@ class Churn : public testing::TestWithParam<uint32_t> {
     std::map<uint32_t, connections> recorded;
     for (const auto& [key, flow] : director.records("flows")) {
       connections& open = recorded[flow.backend];
-      const auto state = flow_state(flow.word);
+      const auto state = flow.state;
       ++(state == FLOW_SYN || state == FLOW_ESTABLISHED ? open.active : open.inactive);
     }
     for (const auto& [key, flow] : director.records("pending")) {

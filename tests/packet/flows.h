@@ -78,7 +78,7 @@ class Flows : public testing::TestWithParam<Family> {
   // The backend by the MAC address that a frame left to.
   static int number_of(const Outcome& outcome) { return outcome.frame.at(5) - 0x80; }
   static int state_of(const std::optional<flow>& record) {
-    return record ? static_cast<int>(flow_state(record->word)) : -1;
+    return record ? static_cast<int>(record->state) : -1;
   }
   [[nodiscard]] uint32_t id(uint16_t port, uint8_t protocol = tcp) const {
     return cluster.backend_id(family, protocol, port);

@@ -314,7 +314,7 @@ TEST_P(Families, LaterOnesNeitherConfirmNorTouchAFlow) {
   const auto before = director().pending(key(dr_port));
   for (size_t number = 1; number < parts.size(); ++number) director().run(parts.at(number));
   ASSERT_TRUE(before);
-  EXPECT_EQ(director().pending(key(dr_port)).value_or(flow{}).seen, before->seen);
+  EXPECT_EQ(director().pending(key(dr_port)).value_or(flow{}).last_seen, before->last_seen);
   EXPECT_FALSE(director().confirmed(key(dr_port)));
   // The next datagram does, as any second packet.
   director().run(parts.at(0));

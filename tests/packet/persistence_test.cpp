@@ -83,7 +83,7 @@ class Persistence : public testing::TestWithParam<Family> {
       auto record =
           confirmed ? director.confirmed(template_of(from)) : director.pending(template_of(from));
       if (!record) continue;
-      record->seen -= seconds * director.live().second;
+      record->last_seen -= seconds * director.live().second;
       director.live().swept = record->held;
       if (!held) record->held -= seconds * director.live().second;
       confirmed ? director.put_confirmed(template_of(from), *record)
@@ -149,7 +149,7 @@ TEST_P(Persistence, LastsWhileAFlowIsOpenAlsoIfNobodySweeps) {
   auto record = director.confirmed(template_of(client_number(1)));
   ASSERT_TRUE(record);
   const uint32_t long_ago = 5 * timeout * director.live().second;
-  record->seen -= long_ago;
+  record->last_seen -= long_ago;
   record->held -= long_ago;
   director.live().swept -= long_ago;
   director.put_confirmed(template_of(client_number(1)), *record);

@@ -19,9 +19,8 @@ namespace {
 
 std::vector<Row> all_rows() {
   std::vector<Row> all;
-  for (const auto& rows :
-       {pass_rows(), forward_rows(), header_rows(), refuse_rows(), icmp_rows(), drop_rows(),
-        jumbo_rows()}) {
+  for (const auto& rows : {pass_rows(), forward_rows(), header_rows(), refuse_rows(), icmp_rows(),
+                           drop_rows(), jumbo_rows()}) {
     std::ranges::copy(rows, std::back_inserter(all));
   }
   return all;

@@ -161,7 +161,7 @@ TEST_P(Endpoints, OpenFlowsHoldTheTemplateWhicheverEndpointTheyCameBy) {
   for (int sweep = 0; sweep < 2; ++sweep) {
     auto record = director.confirmed(key);
     ASSERT_TRUE(record);
-    record->seen -= 10 * director.live().second;
+    record->last_seen -= 10 * director.live().second;
     director.put_confirmed(key, *record);
     director.expire();
   }

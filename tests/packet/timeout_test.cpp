@@ -77,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(States, Timeouts, testing::ValuesIn(timeout_rows), row_
 
 TEST_P(Timeouts, StateIsTheRows) {
   ASSERT_TRUE(record());
-  EXPECT_EQ(flow_state(record()->word), GetParam().state);
+  EXPECT_EQ(record()->state, GetParam().state);
 }
 
 TEST_P(Timeouts, AtLookupEarlier) {
@@ -279,7 +279,7 @@ class RandomStory : public testing::TestWithParam<uint32_t> {
   void expect_exact_counts() {
     std::map<uint32_t, connections> expected;
     for (const auto& [key, record] : director.records("flows")) {
-      const enum flow_state state = flow_state(record.word);
+      const enum flow_state state = record.state;
       const bool active = state == FLOW_SYN || state == FLOW_ESTABLISHED;
       if (key.direction == DIRECTION_FORWARD) {
         ++(active ? expected[record.backend].active : expected[record.backend].inactive);
