@@ -172,6 +172,10 @@ void print_drops(const View& view) {
     fmt::print("{:<20} {:>12} {:>14}  {}\n", verdict.name, verdict.packets, verdict.bytes,
                verdict.help);
   }
+  fmt::print("\nLost after the verdict, as drivers count it (frames)\n");
+  for (const auto& loss : view.losses) {
+    fmt::print("{:<15} {:<32} {:>12}\n", loss.interface, loss.name, loss.frames);
+  }
 }
 
 nlohmann::ordered_json to_json(const Counters& c) {
@@ -254,7 +258,12 @@ nlohmann::ordered_json to_json(const View& view, bool agent, bool rate) {
   for (const auto& verdict : view.verdicts) {
     verdicts[verdict.name] = {{"packets", verdict.packets}, {"bytes", verdict.bytes}};
   }
-  return {{"agent", agent}, {"services", std::move(services)}, {"verdicts", std::move(verdicts)}};
+  nlohmann::ordered_json losses = nlohmann::json::object();
+  for (const auto& loss : view.losses) losses[loss.interface][loss.name] = loss.frames;
+  return {{"agent", agent},
+          {"services", std::move(services)},
+          {"verdicts", std::move(verdicts)},
+          {"losses", std::move(losses)}};
 }
 
 // What was counted between two reads, a second.
@@ -280,6 +289,12 @@ void subtract(View& view, const View& before, double seconds) {
   for (size_t i = 0; i < view.verdicts.size(); ++i) {
     view.verdicts[i].packets = rate(view.verdicts[i].packets, before.verdicts[i].packets);
     view.verdicts[i].bytes = rate(view.verdicts[i].bytes, before.verdicts[i].bytes);
+  }
+  for (auto& loss : view.losses) {
+    const auto old = std::find_if(before.losses.begin(), before.losses.end(), [&](const auto& one) {
+      return one.interface == loss.interface && one.name == loss.name;
+    });
+    loss.frames = rate(loss.frames, old == before.losses.end() ? 0 : old->frames);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -177,6 +178,22 @@ void for_each_record(const Map& map, const Visit& visit) {
 
 }  // namespace
 
+namespace {
+
+// Those that it is on, by their names.
+std::vector<std::string> interfaces_of(const struct settings& settings) {
+  std::vector<std::string> names;
+  for (const auto& slot : settings.interfaces) {
+    std::array<char, IF_NAMESIZE> name{};
+    if (slot.ifindex != 0 && if_indextoname(slot.ifindex, name.data()) != nullptr) {
+      names.emplace_back(name.data());
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
 Counters& Counters::operator+=(const Counters& other) {
   flows += other.flows;
   packets_in += other.packets_in;
@@ -198,6 +215,8 @@ Result<View> read(const std::string& pins) {
   if (!verdicts) return verdicts.error();
   auto flows = open_pinned_map(pins::path(pins, pins::flows), sizeof(flow));
   if (!flows) return flows.error();
+  auto settings = MappedArray<struct settings>::open(pins::path(pins, pins::settings));
+  if (!settings) return settings.error();
 
   View view;
   view.services = read_services(*arrays, *connections, *counters);
@@ -210,6 +229,7 @@ Result<View> read(const std::string& pins) {
     }
     view.verdicts.push_back(std::move(one));
   }
+  view.losses = read_driver_counters(interfaces_of((*settings)[0]));
   return view;
 }
 

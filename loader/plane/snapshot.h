@@ -8,6 +8,7 @@
 
 #include "loader/base/address.h"
 #include "loader/base/result.h"
+#include "loader/plane/driver_counters.h"
 #include "loader/state/state.h"
 
 // What the pinned maps hold at one moment, read without the agent.
@@ -65,7 +66,8 @@ struct FlowView {
 struct View {
   std::vector<ServiceView> services;  // by protocol and vip
   std::vector<VerdictView> verdicts;
-  uint32_t flows_size = 0;  // room in flows, entries
+  std::vector<DriverCounter> losses;  // after the verdict
+  uint32_t flows_size = 0;            // room in flows, entries
 };
 
 Result<View> read(const std::string& pins);
