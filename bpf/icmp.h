@@ -93,13 +93,10 @@ static __always_inline __u32 read_quoted_ipv6(struct xdp_md *ctx, const struct p
 	return fragment.place & FRAGMENT_OFFSET ? 0 : walked;
 }
 
-/* TCP, UDP and SCTP begin alike. */
-static __always_inline bool has_ports(__u8 protocol)
-{
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
-}
-
-/* The ports at `offset` from `eth`; NULL if they are not all there. */
+/*
+ * The ports at `offset` from `eth`; NULL if they are not all there. TCP, UDP and SCTP begin alike;
+ * of what else there may be, there is no service.
+ */
 static __always_inline __be16 *quoted_ports(const struct packet *pkt, __u32 offset)
 {
 	__u64 bounded = offset;
@@ -121,7 +118,7 @@ static __always_inline __u32 read_quote(struct xdp_md *ctx, const struct packet 
 		return 0;
 	flow->server_port = bpf_ntohs(ports[0]);
 	flow->client_port = bpf_ntohs(ports[1]);
-	return has_ports(flow->protocol) ? offset : 0;
+	return offset;
 }
 
 /* Finds the pointers of an error that the verifier sees as numbers. */
@@ -344,6 +341,17 @@ __attribute__((noinline)) int forward_error(struct xdp_md *ctx, struct packet *c
 	return verdict;
 }
 
+/* Apart from what follows, for the sake of the stack. */
+__attribute__((noinline)) int is_intact(struct xdp_md *ctx, const struct packet *came)
+{
+	struct packet pkt;
+
+	if (!came)
+		return false;
+	pkt = *came;
+	return place_error(ctx, &pkt) && is_header_intact(ctx, &pkt) && is_error_intact(ctx, &pkt);
+}
+
 /* The way back may have changed since it was looked up. */
 __attribute__((noinline)) int reroute_error(struct xdp_md *ctx, const struct packet *pkt)
 {
@@ -362,30 +370,36 @@ __attribute__((noinline)) int reroute_error(struct xdp_md *ctx, const struct pac
 /* To the client of a flow. */
 __attribute__((noinline)) int return_error(struct xdp_md *ctx, struct packet *came, __u32 ports)
 {
-	struct flow *record, found;
+	struct flow *record;
 	struct flow_key key;
+	struct address vip;
 	struct packet pkt;
+	union next_hop to;
+	__u16 vip_port;
 	int verdict;
+	__u64 word;
 
 	if (!came)
 		return DROP_NO_ROOM;
-	pkt = *came;
-	key = pkt.flow;
+	key = came->flow;
 	record = find_record(&key);
 	if (!record)
 		return DROP_FLOW_BUSY;
-	found = *record;
-	if (NONCE(READ_ONCE(FLOW_WORD(record))) != found.nonce || found.backend != pkt.backend)
+	word = READ_ONCE(FLOW_WORD(record));
+	to.word = READ_ONCE(record->next_hop.word);
+	vip = record->vip;
+	vip_port = record->vip_port;
+	if (READ_ONCE(record->backend) != came->backend ||
+	    NONCE(READ_ONCE(FLOW_WORD(record))) != NONCE(word))
 		return DROP_FLOW_BUSY;
+	pkt = *came;
 	if (!place_error(ctx, &pkt))
 		return DROP_NO_ROOM;
-	if (!is_header_intact(ctx, &pkt) || !is_error_intact(ctx, &pkt))
-		return DROP_BAD_CHECKSUM;
 	if (!take_hop(&pkt))
 		return DROP_TTL;
-	if (!translate(&pkt, ports, false, &found.vip, found.vip_port))
+	if (!translate(&pkt, ports, false, &vip, vip_port))
 		return DROP_NO_ROOM;
-	verdict = transmit(&pkt, found.next_hop, FORWARD_ICMP_REPLY);
+	verdict = transmit(&pkt, to, FORWARD_ICMP_REPLY);
 	came->action = pkt.action;
 	return verdict;
 }
@@ -403,6 +417,8 @@ static __always_inline enum verdict follow_error(struct xdp_md *ctx, struct pack
 	/* From here on the packet is ours. */
 	if (pkt->flow.direction == DIRECTION_FORWARD)
 		return forward_error(ctx, pkt, ports);
+	if (!is_intact(ctx, pkt))
+		return DROP_BAD_CHECKSUM;
 	reroute_error(ctx, pkt);
 	return return_error(ctx, pkt, ports);
 }

@@ -104,6 +104,27 @@ TEST_P(Errors, FollowNoBackendThatIsGone) {
   EXPECT_EQ(verdict_name(director.run(to_client()).verdict), "PASS_ICMP_NO_FLOW");
 }
 
+// Another CPU is ending it.
+TEST_P(Errors, FollowNoRecordThatIsDead) {
+  const flow_key key = key_of({client_of(family), client_port}, {vip_of(family), nat_port}, udp);
+  open(nat_port);
+  flow record = director.pending(key).value();
+  record.word = flow_word(7, FLOW_DEAD);
+  director.put_pending(key, record);
+
+  EXPECT_EQ(verdict_name(director.run(to_vip(nat_port)).verdict), "PASS_ICMP_NO_FLOW");
+}
+
+// As its answers would.
+TEST_P(Errors, FollowTheWayBackAsLongAsItIsThere) {
+  open(nat_port);
+  director.age(key_of({client_of(family), client_port},
+                      {backend_of(family, nat_backend), nat_backend_port}, udp, DIRECTION_REPLY),
+               established_timeout);
+
+  EXPECT_EQ(verdict_name(director.run(to_client()).verdict), "FORWARD_ICMP_REPLY");
+}
+
 // What serves no more, but has flows, is told of them.
 TEST_P(Errors, FollowABackendThatIsDown) {
   open(dr_port);

@@ -264,11 +264,13 @@ void add_no_flow(std::vector<Row>& rows, const Wire& wire) {
       error_to_vip(wire, error) / quote(answer_of_vip(wire, ports(udp, dr_port, client_port))),
       opened);
   // Whoever answers is not whom the error is sent to.
-  add("sent to another than the quoted sender",
+  add("sent to another than the quoted sender, which has such a flow",
       wire.link(client_mac, director_mac) /
           wire.ip(router_of(wire.family), second_vip_of(wire.family), 64) /
-          icmp(wire.family, error) / answer(dr_port, client_port),
-      opened);
+          icmp(wire.family, error) / answer(nat_port, client_port),
+      {wire.link(client_mac, director_mac) /
+       wire.ip(client_of(wire.family), second_vip_of(wire.family), 64) /
+       TCP{.dport = nat_port, .syn = true}});
   add("the client's own packet is quoted",
       wire.link(client_mac, director_mac) /
           wire.ip(router_of(wire.family), client_of(wire.family), 64) / icmp(wire.family, error) /
@@ -313,6 +315,8 @@ void add_odd_quotes(std::vector<Row>& rows, const Wire& wire) {
   add("no ports", quote(answer, header));
   add("half a port", quote(answer, header + 3));
   // What follows is not the error's.
+  add("the last byte of the ports is padding",
+      quote(answer, header + 3) / Padding{Bytes{client_port & 0xff}});
   add("the ports are in the padding", quote(answer, header) / Padding{Bytes{0, 80, 0x9c, 0x40}});
   add("an echo is quoted",
       quote(answer_of_vip(wire, icmp(wire.family, {.type = 8, .code = 0, .rest = 0}))));
@@ -330,6 +334,15 @@ void add_odd_quotes_of_v4(std::vector<Row>& rows) {
   const Payload transport(Bytes{0, 80, 0x9c, 0x40, 0, 0, 0, 0});
   add("version 6", {.version = 6, .protocol = tcp}, transport);
   add("header of 16 bytes", {.ihl = 4, .protocol = tcp}, transport);
+  // Whose address would be the flow's ports.
+  const Address confusing = "0.80.156.64"_ip;
+  rows.push_back(
+      {.name = "v4 icmp odd: header of 16 bytes, its end like ports",
+       .before = {Ethernet{} / IPv4{.saddr = confusing} /
+                  TCP{.sport = client_port, .dport = dr_port, .syn = true}},
+       .in = error_to_vip(v4, too_big(Family::v4)) /
+             quote(IPv4{.saddr = vip, .daddr = confusing, .ihl = 4, .protocol = tcp} / transport),
+       .verdict = PASS_ICMP_NO_FLOW});
   add("header beyond the quote", {.ihl = 15, .protocol = tcp}, transport);
   add("a later fragment", {.fragment_offset = 1, .protocol = tcp}, transport);
   add("the last fragment", {.fragment_offset = 0x1000, .protocol = tcp}, transport);
@@ -439,6 +452,14 @@ void add_bad_header(std::vector<Row>& rows) {
                   .before = {opening(v4, tcp, dr_port)},
                   .in = Ethernet{} / IPv4{.check = 7} / icmp(Family::v4, {}) / answer,
                   .verdict = DROP_BAD_CHECKSUM});
+  rows.push_back(
+      {.name = "v4 icmp drop: checksum of the IPv4 header, from a backend",
+       .before = {opening(v4, tcp, nat_port)},
+       .in = Ethernet{} /
+             IPv4{.saddr = backend_of(Family::v4, nat_backend), .daddr = client, .check = 7} /
+             icmp(Family::v4, {}) /
+             quote(sent_by_nat(v4, ports(tcp, client_port, nat_backend_port))),
+       .verdict = DROP_BAD_CHECKSUM});
 }
 
 // Before it is known whose it is.
