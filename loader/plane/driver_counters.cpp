@@ -89,7 +89,9 @@ std::optional<uint64_t> tx_dropped(const std::string& interface) {
 }  // namespace
 
 bool counts_losses(std::string_view name) {
-  const auto has = [name](std::string_view part) { return name.find(part) != name.npos; };
+  const auto has = [name](std::string_view part) {
+    return name.find(part) != std::string_view::npos;
+  };
   constexpr std::array<std::string_view, 6> losses{"err",       "full",  "tx_drop",
                                                    "xmit_drop", "abort", "redirect_drop"};
   return has("xdp") && std::any_of(losses.begin(), losses.end(), has);

@@ -61,7 +61,7 @@ std::vector<ProbePlan::Probe> ProbePlan::due(Time now, const Heard& heard) {
   return probes;
 }
 
-Prober::Prober(boost::asio::any_io_executor executor) : timer_(std::move(executor)) {}
+Prober::Prober(const boost::asio::any_io_executor& executor) : timer_(executor) {}
 
 Prober::~Prober() = default;
 

@@ -33,7 +33,7 @@ class ProbePlan {
   enum class Ask : uint8_t { known, all };
   struct Probe {
     Hop hop;
-    Ask ask;
+    Ask ask = Ask::known;
     bool operator==(const Probe&) const = default;
   };
   // Has it been heard of within that time?
@@ -64,7 +64,7 @@ class Prober {
     Asker asker;
   };
 
-  explicit Prober(boost::asio::any_io_executor executor);
+  explicit Prober(const boost::asio::any_io_executor& executor);
   Prober(const Prober&) = delete;
   Prober& operator=(const Prober&) = delete;
   Prober(Prober&&) = delete;

@@ -82,7 +82,7 @@ fails 2 'xlvs.json:[0-9]+:[0-9]+: services\[0\].port: .*from 0 \(all\) to 65535'
 xlvs_says 2 'cannot open' "no configuration" run -c "$work/none.json"
 nothing "no configuration"
 xlvs_says 2 '--config is required' "no -c" run
-on director ip link set eth0 xdpdrv object "/run/xlvs-lab/$lab/pass.bpf.o" section xdp
+on director ip link set eth0 xdpdrv object "/run/xlvs-lab/$lab/pass.bpf.o" section xdp.frags
 configure dr
 xlvs_says 1 "eth0: XDP program '[a-z_]+' \(id [0-9]+\) is attached" \
   "another XDP program in the way" run -c "$configuration"

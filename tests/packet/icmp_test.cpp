@@ -109,7 +109,8 @@ TEST_P(Errors, FollowNoRecordThatIsDead) {
   const flow_key key = key_of({client_of(family), client_port}, {vip_of(family), nat_port}, udp);
   open(nat_port);
   flow record = director.pending(key).value();
-  record.word = flow_word(7, FLOW_DEAD);
+  record.state = FLOW_DEAD;
+  record.nonce = 7;
   director.put_pending(key, record);
 
   EXPECT_EQ(verdict_name(director.run(to_vip(nat_port)).verdict), "PASS_ICMP_NO_FLOW");
