@@ -60,19 +60,18 @@ static __attribute__((noinline)) __u32 find_template(const struct flow_key *flow
 		return 0;
 	}
 	WRITE_ONCE(template->last_seen, now);
+	WRITE_ONCE(template->held, now);
 	return id;
 }
 
-/* The backend that the client has from now on: of another CPU's template, if that was first. */
-static __attribute__((noinline)) __u32
+/* Another CPU may be first: the client's backend is then that of find_template(). */
+static __attribute__((noinline)) int
 open_template(const struct flow_key *flow, const struct service *service, __u32 backend, __u32 now)
 {
 	struct flow_key key = template_key(flow, service);
-	struct flow template = make_template(service, backend, now), *first;
+	struct flow template = make_template(service, backend, now);
 
-	bpf_map_update_elem(&pending, &key, &template, BPF_NOEXIST);
-	first = find_record(&key);
-	return first ? READ_ONCE(first->backend) : backend;
+	return bpf_map_update_elem(&pending, &key, &template, BPF_NOEXIST);
 }
 
 /* A flow of the template is confirmed, and so is the template, also if pending has evicted it. */

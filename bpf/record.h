@@ -112,13 +112,17 @@ static __always_inline bool is_reply_idle(const struct flow_key *flow,
 	return !reply || is_idle(reply, state, now);
 }
 
-/* No new flow for its timeout, and the last whole sweep saw none open. */
+/*
+ * No new flow for its timeout, and none open in the last sweeps. One of them may miss a flow that
+ * is just confirmed, or whose neighbour in the hash is just deleted.
+ */
 static __always_inline bool is_template_idle(const struct flow *template, __u32 now)
 {
 	__s32 idle = now - READ_ONCE(template->last_seen);
 
 	return idle >= (__s32)READ_ONCE(template->timeout) &&
-	       (__s32)(READ_ONCE(template->held) - READ_ONCE(settings.swept)) < 0;
+	       (__s32)(READ_ONCE(settings.swept) - READ_ONCE(template->held)) >=
+		       (__s32)(2 * READ_ONCE(settings.second));
 }
 
 /* ---- ending ------------------------------------------------------------------------------- */

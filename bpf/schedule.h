@@ -118,7 +118,7 @@ static __always_inline void ask_members(struct search *search)
 	if (!slot)
 		return;
 	search->members = slot->members;
-	bpf_loop(search->members, ask_member, search, 0);
+	bpf_loop(search->members < MAX_ASKED ? search->members : MAX_ASKED, ask_member, search, 0);
 }
 
 static __always_inline __u32 looks(__u32 size)

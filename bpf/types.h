@@ -213,6 +213,7 @@ TYPE_SIZE(union slot, 8);
  * first, beside it.
  */
 #define MAX_LOOKS (RING_SIZE + 1)
+#define MAX_ASKED 1024 /* and then so many of the members */
 
 enum forwarding {
 	FORWARDING_DR = 0,

@@ -18,7 +18,7 @@
 	X(PASS_NOT_TRANSPORT,     PASS,    "neither TCP, UDP nor SCTP")                                  \
 	X(PASS_NO_SERVICE,        PASS,    "no service has this address and port")                 \
 	X(PASS_REPLY_NO_FLOW,     PASS,    "from a NAT backend, but of no flow of ours")           \
-	X(PASS_NO_FLOW,           PASS,    "of no known flow, to a service of several ports: maybe the director's own") \
+	X(PASS_NO_FLOW,           PASS,    "of no known flow, to a port of a range or of all: maybe the director's own") \
 	X(PASS_ICMP_NO_FLOW,      PASS,    "an ICMP error that quotes no flow of ours")             \
 	X(FORWARD_DR,             FORWARD, "sent to a backend by direct routing")                  \
 	X(FORWARD_NAT,            FORWARD, "sent to a backend by NAT")                             \

@@ -103,6 +103,18 @@ static __always_inline __u32 ask_scheduler(const struct packet *pkt, __u64 table
 	return id;
 }
 
+/* The client's first flow by the service: where its next ones go, too. */
+static __always_inline __u32 hold_to(const struct packet *pkt, const struct service *service,
+				     __u32 id)
+{
+	__u32 first;
+
+	if (!open_template(&pkt->flow, service, id, pkt->now))
+		return id;
+	first = find_template(&pkt->flow, service, pkt->service, pkt->now);
+	return first ? first : id;
+}
+
 /* The backend for a new flow. */
 static __always_inline enum verdict choose(struct packet *pkt, const struct service *service,
 					   struct backend **chosen)
@@ -110,10 +122,10 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 	enum verdict verdict = REFUSE_NO_BACKEND;
 	__u64 table = READ_ONCE(service->table), hash = hash_packet(pkt, table);
 	__u64 tried = 0; /* the last two */
-	__u32 id = 0;
+	__u32 held = 0, id = 0;
 
 	if (service->persistence) {
-		id = find_template(&pkt->flow, service, pkt->service, pkt->now);
+		held = id = find_template(&pkt->flow, service, pkt->service, pkt->now);
 		*chosen = bpf_map_lookup_elem(&backends, &id);
 		if (id && *chosen && !is_reply_taken(pkt, *chosen)) {
 			pkt->backend = id;
@@ -132,8 +144,9 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 			verdict = REFUSE_REPLY_TAKEN;
 			continue;
 		}
-		if (service->persistence && !backend->fallback)
-			id = open_template(&pkt->flow, service, id, pkt->now);
+		/* Where its own has no room for this port of the client, the template stays. */
+		if (service->persistence && !backend->fallback && !held)
+			id = hold_to(pkt, service, id);
 		pkt->backend = id;
 		*chosen = bpf_map_lookup_elem(&backends, &id);
 		return *chosen ? NEXT : DROP_FLOW_BUSY;

@@ -72,6 +72,15 @@ Scheduling compile_scheduling(const Node& node, Scheduler otherwise, Report& rep
   return scheduling;
 }
 
+// A table has to have room for each backend.
+void check_count(const Node& list, const Service& service, Report& report) {
+  if (service.backends.size() <= tables::max_slots) return;
+  report.error(list,
+               "a service has at most " + std::to_string(tables::max_slots) +
+                   " backends, these are " + std::to_string(service.backends.size()),
+               "divide them among several services");
+}
+
 // A scheduler that compares its members has to look at each of them.
 void check_compared(const Node& list, const Service& service, Report& report) {
   const Scheduler scheduler = service.scheduling.scheduler;
@@ -190,6 +199,7 @@ std::optional<Service> compile_service(const Node& node, const Defaults& default
       compile_check(node["check"], above, report)};
   service.backends = compile_backends(node["backends"], surroundings, names, report);
   service.fallback = fallback_of(node, defaults, surroundings, service, names, report);
+  check_count(node["backends"], service, report);
   check_compared(node["backends"], service, report);
   note_shares(node["backends"], service.backends, report);
   note_unused(node["check"], surroundings.check.type, report);

@@ -3,6 +3,7 @@
 // between any two stores.
 #include <algorithm>
 #include <bit>
+#include <span>
 
 #include "bpf/types.h"
 #include "loader/base/log.h"
@@ -11,6 +12,16 @@
 #include "loader/plane/wire.h"
 
 namespace xlvs {
+
+namespace {
+
+bool same_but_cursor(std::span<const slot> a, std::span<const slot> b) {
+  if (a.size() != b.size() || a.empty()) return a.size() == b.size();
+  return std::equal(a.begin() + 1, a.end(), b.begin() + 1,
+                    [](const slot& x, const slot& y) { return x.cursor == y.cursor; });
+}
+
+}  // namespace
 
 void KernelPlane::adopt() {
   first_generation_ = maps_.settings[0].route_generation + 1;
@@ -37,10 +48,10 @@ void KernelPlane::adopt_table(ServiceEntry& service) {
   const auto region = region_of(entry);
   const auto expected = wire::to_wire(service.scheduling, region.offset, region.size);
   if (region.size > 0 && std::bit_cast<__u64>(region) != std::bit_cast<__u64>(expected)) return;
-  const auto slots = read_slots(region);
   const auto taking_part = members(service);
   const auto list = candidates(service.key, taking_part);
-  if (!tables::made_from(service.scheduling, list, entry.mark, slots)) return;
+  const auto made = wire::to_wire(tables::made_of(service.scheduling, list, entry.mark));
+  if (!same_but_cursor(made, maps_.tables.values().subspan(region.offset, extent(region)))) return;
   scheduled.list = list;
   service.table = taking_part;
 }

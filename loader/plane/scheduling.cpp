@@ -57,8 +57,8 @@ tables::Past KernelPlane::past_of(const Scheduled& scheduled) const {
 
 Result<table_region> KernelPlane::write_table(const Scheduling& scheduling,
                                               const tables::Table& table) {
-  if (table.slots.empty()) return table_region{};
   const auto slots = wire::to_wire(table);
+  if (slots.empty()) return table_region{};
   const auto offset = take(slots_, static_cast<uint32_t>(slots.size()), "slots");
   if (!offset) return offset.error();
   std::copy(slots.begin(), slots.end(), maps_.tables.values().subspan(*offset).begin());

@@ -96,11 +96,12 @@ std::vector<slot> to_wire(const tables::Table& table) {
   const auto append = [](std::vector<slot>& slots, const std::vector<tables::Candidate>& list) {
     for (const auto& candidate : list) slots.push_back(to_wire(candidate));
   };
+  if (table.slots.empty()) return {};
   std::vector<slot> slots(1);
   append(slots, table.slots);
-  if (table.serving.empty()) return slots;
-  slots.emplace_back().members = table.serving.size();
-  append(slots, table.serving);
+  if (!table.serving) return slots;
+  slots.emplace_back().members = table.serving->size();
+  append(slots, *table.serving);
   return slots;
 }
 

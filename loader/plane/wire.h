@@ -31,7 +31,7 @@ std::optional<Egress> from_wire(const next_hop& hop);
 backend_state to_wire(BackendState state);
 
 slot to_wire(const tables::Candidate& candidate);
-// With its cursor, at 0.
+// With its cursor, at 0; nothing for a table without slots.
 std::vector<slot> to_wire(const tables::Table& table);
 table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t size);
 void set_scheduling(::service& service, const Scheduling& scheduling);

@@ -69,6 +69,11 @@ Table make_slots(const Scheduling& scheduling, const std::vector<Candidate>& lis
   return {.slots = serving(list)};
 }
 
+Table with_members(const Scheduling& scheduling, const std::vector<Candidate>& list, Table table) {
+  if (is_long(scheduling.scheduler, table.slots.size())) table.serving = serving(list);
+  return table;
+}
+
 // One slot is for the fallback.
 size_t members_of(const Service& service) { return std::max<size_t>(service.backends.size(), 1); }
 
@@ -97,9 +102,7 @@ size_t slots_of(const Service& service) {
 }  // namespace
 
 Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, const Past& past) {
-  Table table = make_slots(scheduling, list, past);
-  if (is_long(scheduling.scheduler, table.slots.size())) table.serving = serving(list);
-  return table;
+  return with_members(scheduling, list, make_slots(scheduling, list, past));
 }
 
 size_t size_of(const Service& service) {
@@ -107,15 +110,10 @@ size_t size_of(const Service& service) {
   return 1 + slots + (is_long(service.scheduling.scheduler, slots) ? 1 + members_of(service) : 0);
 }
 
-bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t mark,
-               const std::vector<Candidate>& slots) {
-  const auto same = [](const Candidate& a, const Candidate& b) {
-    return a.id == b.id && a.weight == b.weight;
-  };
+Table made_of(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t mark) {
   const Past past{.scheduler = scheduling.scheduler, .list = list, .mark = mark};
-  const Table table =
-      scheduling.scheduler == Scheduler::wrr ? make_wrr(list, mark) : make(scheduling, list, past);
-  return std::equal(table.slots.begin(), table.slots.end(), slots.begin(), slots.end(), same);
+  if (scheduling.scheduler != Scheduler::wrr) return make(scheduling, list, past);
+  return with_members(scheduling, list, make_wrr(list, mark));
 }
 
 }  // namespace xlvs::tables

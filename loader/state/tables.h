@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "loader/state/configuration.h"
@@ -52,7 +53,7 @@ struct Past {
 
 struct Table {
   std::vector<Candidate> slots;
-  std::vector<Candidate> serving;  // each once, where is_long()
+  std::optional<std::vector<Candidate>> serving;  // each once, where is_long()
   uint32_t mark = 0;  // where it begins: wrr: the level; rr: after whom, 0: at the list's head
   bool apportioned = false;  // shares are approximate: more than max_slots were needed
 };
@@ -67,8 +68,7 @@ Table make(const Scheduling& scheduling, const std::vector<Candidate>& list, con
 // where it is long.
 size_t size_of(const Service& service);
 
-// Could make() have made these slots of this list? `mark` as it was kept.
-bool made_from(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t mark,
-               const std::vector<Candidate>& slots);
+// The table that make() has made of this list. `mark` as it was kept.
+Table made_of(const Scheduling& scheduling, const std::vector<Candidate>& list, uint32_t mark);
 
 }  // namespace xlvs::tables

@@ -152,15 +152,17 @@ void Director::set_table(uint32_t service_id, const std::vector<uint32_t>& table
 }
 
 void Director::set_table(uint32_t service_id, table_region how, const std::vector<slot>& slots,
-                         const std::vector<slot>& members) {
+                         const std::optional<std::vector<slot>>& members) {
   how.offset = slots_;
   how.size = static_cast<uint32_t>(slots.size()) & 0xfffff;
   append({});
   for (const slot& one : slots) append(one);
-  slot count{};
-  count.members = members.size();
-  if (!members.empty()) append(count);
-  for (const slot& one : members) append(one);
+  if (members) {
+    slot count{};
+    count.members = members->size();
+    append(count);
+    for (const slot& one : *members) append(one);
+  }
   service entry{};
   if (!look("services", &service_id, &entry)) std::abort();
   std::memcpy(&entry.table, &how, sizeof(how));

@@ -56,7 +56,7 @@ class Director {
   void set_table(uint32_t service, const std::vector<uint32_t>& table);
   // `how`: the region's scheduler, hash and strict.
   void set_table(uint32_t service, table_region how, const std::vector<slot>& slots,
-                 const std::vector<slot>& members = {});
+                 const std::optional<std::vector<slot>>& members = {});
   void set_persistence(uint32_t service, uint32_t seconds, uint8_t prefix = 128,
                        bool keep_drained = false);
   void set_one_packet(uint32_t service);

@@ -35,7 +35,7 @@ queue_for_each_cpu() {
   on bridge ip link set "$1" xdpdrv off
   on bridge bash -c "$queues" - "$1"
   on "$1" bash -c "$queues" - eth0
-  on bridge ip link set "$1" xdpdrv object "/run/xlvs-lab/$lab/pass.bpf.o" section xdp
+  on bridge ip link set "$1" xdpdrv object "/run/xlvs-lab/$lab/pass.bpf.o" section xdp.frags
 }
 
 # flows_by_cpu CPU: how many it has scheduled.

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/harness/describe.h"
 #include "tests/packet/cluster.h"
 #include "tests/packet/row_name.h"
 
@@ -114,6 +115,23 @@ TEST_P(Persistence, AClientStays) {
 TEST_P(Persistence, AlsoByNat) {
   for (uint16_t sport = 1; sport <= 4; ++sport) {
     EXPECT_EQ(open(client_number(1), sport, nat_port_of_two), 1);
+  }
+}
+
+// By another vip from the same port: the client's own backend could not tell its answers apart, so
+// it is given another, and stays with its own by all other ports.
+TEST_P(Persistence, GivesWayWhereTheReplyIsTaken) {
+  director.add_endpoint(nat_service, {second_vip_of(family), nat_port_of_two}, tcp);
+  const Address from = client_number(1);
+  for (const bool confirmed : {false, true}) {
+    ASSERT_EQ(open(from, 5000, nat_port_of_two), 1);
+    if (confirmed) send(from, TCP{.sport = 5000, .dport = nat_port_of_two, .ack = true});
+    const Outcome other = director.run(wire.link(client_mac, director_mac) /
+                                       wire.ip(from, second_vip_of(family), 64) /
+                                       TCP{.sport = 5000, .dport = nat_port_of_two, .syn = true});
+    ASSERT_EQ(verdict_name(other.verdict), "FORWARD_NAT");
+    EXPECT_EQ(other.frame.at(5) - 0x80, 2);
+    EXPECT_EQ(open(from, 5001, nat_port_of_two), 1);
   }
 }
 

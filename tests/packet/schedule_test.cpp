@@ -303,6 +303,17 @@ TEST(LongTables, FindTheOneThatIsNotFull) {
   }
 }
 
+TEST(LongTables, WhereNobodyServesRefuse) {
+  Director director = three_backends();
+  const uint32_t service = director.add_service({vip, port}, tcp, {});
+  auto list = listed({1, 1});
+  for (auto& candidate : list) candidate.weight = 0;
+  schedule_among(director, service, {Scheduler::mh, HashOf::five_tuple, true}, list);
+  schedule_among(director, service, {Scheduler::mh, HashOf::five_tuple}, list);
+  director.add_service({vip, port + 1}, tcp, {3});  // its table is behind
+  EXPECT_EQ(chosen_for(director, 1), '!');
+}
+
 TEST(LongTables, OfAStrictRingRefuse) {
   Director director = three_backends();
   const uint32_t service = director.add_service({vip, port}, tcp, {});

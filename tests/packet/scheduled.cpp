@@ -41,7 +41,9 @@ void schedule_among(Director& director, uint32_t service, const Scheduling& sche
   Scheduling small = scheduling;  // a test makes many tables, and its map is small
   small.slots = 1021;
   const auto table = tables::make(small, list, {});
-  director.set_table(service, how, slots_of(table.slots), slots_of(table.serving));
+  std::optional<std::vector<slot>> members;
+  if (table.serving) members = slots_of(*table.serving);
+  director.set_table(service, how, slots_of(table.slots), members);
   for (const auto& candidate : list) director.set_weight(candidate.id, candidate.weight);
 }
 

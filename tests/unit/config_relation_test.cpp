@@ -9,15 +9,16 @@ class ConfigRelation : public testing::TestWithParam<ProblemRow> {};
 
 TEST_P(ConfigRelation, IsTheOnlyErrorAtItsPlace) { expect_only_error(GetParam()); }
 
-std::string many_compared() {
+std::string many(const std::string& scheduler, int count) {
   std::string backends;
-  for (int i = 0; i < 1025; ++i) {
-    backends += (i == 0 ? "" : ",") + std::string(R"({"address": "198.18.)") +
-                std::to_string(i / 250) + "." + std::to_string(1 + i % 250) + "\"}";
+  for (int i = 0; i < count; ++i) {
+    backends += (i == 0 ? "" : ",") + std::string(R"({"address": "10.)") +
+                std::to_string(i / 62500) + "." + std::to_string(i / 250 % 250) + "." +
+                std::to_string(1 + i % 250) + "\"}";
   }
-  return with_services(R"({"name": "web", "vip": "192.0.2.1", "port": 80, "scheduler": "wlc",)"
-                       R"( "backends": ^[)" +
-                       backends + "]}");
+  return with_services(R"({"name": "web", "vip": "192.0.2.1", "port": 80, "scheduler": ")" +
+                           scheduler + R"(", "backends": ^[)" + backends + "]}",
+                       R"("tables": {"backends": 100000},)");
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -74,8 +75,10 @@ INSTANTIATE_TEST_SUITE_P(
                    with_service("", R"({"address": "192.0.2.11", "min_connections": ^5})"),
                    "services[0].backends[0].min_connections",
                    "must not be more than max_connections, which is 0", ""},
-        ProblemRow{"more to compare than can be", many_compared(), "services[0].backends",
+        ProblemRow{"more to compare than can be", many("wlc", 1025), "services[0].backends",
                    "wlc compares at most 1024 backends, these are 1025", R"("mh")"},
+        ProblemRow{"more than a table has slots", many("wrr", 65537), "services[0].backends",
+                   "a service has at most 65536 backends, these are 65537", "several services"},
         ProblemRow{
             "service name twice",
             two_services(R"({"name": ^"web", "vip": "192.0.2.2", "port": 80, "backends": []})"),
