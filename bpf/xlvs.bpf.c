@@ -103,9 +103,12 @@ static __always_inline __u32 ask_scheduler(const struct packet *pkt, __u64 table
 	return id;
 }
 
-/* The client's first flow by the service: where its next ones go, too. */
-static __always_inline __u32 hold_to(const struct packet *pkt, const struct service *service,
-				     __u32 id)
+/*
+ * The client's first flow by the service: where its next ones go, too. Not inlined for the sake of
+ * the stack.
+ */
+static __attribute__((noinline)) __u32 hold_to(const struct packet *pkt,
+					       const struct service *service, __u32 id)
 {
 	__u32 first;
 
@@ -122,15 +125,13 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 	enum verdict verdict = REFUSE_NO_BACKEND;
 	__u64 table = READ_ONCE(service->table), hash = hash_packet(pkt, table);
 	__u64 tried = 0; /* the last two */
-	__u32 held = 0, id = 0;
+	__u32 id = 0;
 
 	if (service->persistence) {
-		held = id = find_template(&pkt->flow, service, pkt->service, pkt->now);
+		pkt->backend = id = find_template(&pkt->flow, service, pkt->service, pkt->now);
 		*chosen = bpf_map_lookup_elem(&backends, &id);
-		if (id && *chosen && !is_reply_taken(pkt, *chosen)) {
-			pkt->backend = id;
+		if (id && *chosen && !is_reply_taken(pkt, *chosen))
 			return NEXT;
-		}
 	}
 	for (int i = 0; i < SCHEDULE_ATTEMPTS; i++) {
 		struct backend *backend;
@@ -145,7 +146,7 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 			continue;
 		}
 		/* Where its own has no room for this port of the client, the template stays. */
-		if (service->persistence && !backend->fallback && !held)
+		if (service->persistence && !backend->fallback && !pkt->backend)
 			id = hold_to(pkt, service, id);
 		pkt->backend = id;
 		*chosen = bpf_map_lookup_elem(&backends, &id);
