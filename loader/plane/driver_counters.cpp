@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "loader/plane/driver_counters.h"
 
-#include <linux/ethtool.h>
-#include <linux/if_link.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -16,18 +9,11 @@
 #include <limits>
 #include <optional>
 
-#include "loader/base/fd.h"
+#include "loader/plane/ethtool.h"
 
 namespace xlvs {
 
 namespace {
-
-bool ask(const Fd& socket, const std::string& interface, void* command) {
-  ifreq request{};
-  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
-  request.ifr_data = static_cast<char*>(command);
-  return ioctl(socket.get(), SIOCETHTOOL, &request) == 0;
-}
 
 // A command of ethtool's: a head and what follows it.
 template <typename Head>
@@ -40,7 +26,7 @@ std::vector<std::byte> command(const Head& head, size_t follows) {
 uint32_t count_of(const Fd& socket, const std::string& interface) {
   auto info = command(ethtool_sset_info{.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1U << ETH_SS_STATS},
                       sizeof(uint32_t));
-  if (!ask(socket, interface, info.data())) return 0;
+  if (!ethtool::ask(socket, interface, info.data())) return 0;
   uint32_t count = 0;
   std::memcpy(&count, info.data() + sizeof(ethtool_sset_info), sizeof count);
   return count;
@@ -54,8 +40,8 @@ std::vector<DriverCounter> named_counters(const Fd& socket, const std::string& i
               size_t{count} * ETH_GSTRING_LEN);
   auto values = command(ethtool_stats{.cmd = ETHTOOL_GSTATS, .n_stats = count},
                         size_t{count} * sizeof(uint64_t));
-  if (count == 0 || !ask(socket, interface, names.data()) ||
-      !ask(socket, interface, values.data())) {
+  if (count == 0 || !ethtool::ask(socket, interface, names.data()) ||
+      !ethtool::ask(socket, interface, values.data())) {
     return {};
   }
   std::vector<DriverCounter> counters;
@@ -98,7 +84,7 @@ bool counts_losses(std::string_view name) {
 }
 
 std::vector<DriverCounter> read_driver_counters(const std::vector<std::string>& interfaces) {
-  const Fd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  const Fd socket = ethtool::open_socket();
   std::vector<DriverCounter> all;
   if (!socket) return all;
   for (const auto& interface : interfaces) {

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "loader/plane/tags.h"
 
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
-#include "loader/base/fd.h"
+#include "loader/plane/ethtool.h"
 
 namespace xlvs {
 
@@ -22,13 +15,9 @@ constexpr int most_tags = 8;
 
 // A driver that does not say has no such offload.
 bool hides_tags(const std::string& interface) {
-  const Fd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   ethtool_value flags{.cmd = ETHTOOL_GFLAGS, .data = 0};
-  ifreq request{};
-  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&flags);
-  if (!socket || ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return false;
-  return (flags.data & ETH_FLAG_RXVLAN) != 0;
+  return ethtool::ask(ethtool::open_socket(), interface, &flags) &&
+         (flags.data & ETH_FLAG_RXVLAN) != 0;
 }
 
 Result<std::vector<Network>> read_networks(netlink::Socket& socket) {
