@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "bpf/clamp.h"
+#include "bpf/forward_tun.h"
 #include "bpf/record.h"
 #include "bpf/rewrite.h"
 
@@ -50,6 +52,32 @@ static __always_inline enum verdict forward_nat(struct packet *pkt, const struct
 	return transmit(pkt, to, FORWARD_NAT);
 }
 
+/* The frame has grown when it is in the tunnel, so its start is found again. */
+static __always_inline enum verdict forward_tun(struct xdp_md *ctx, struct packet *pkt,
+						const struct backend *backend)
+{
+	union next_hop to = { .word = READ_ONCE(backend->next_hop.word) };
+	union way way = { .word = READ_ONCE(backend->way.word) };
+	enum verdict verdict;
+
+	if (!to.word)
+		return DROP_NO_NEIGHBOUR;
+	if (!take_hop(pkt))
+		return DROP_TTL;
+	verdict = enter_tunnel(ctx, pkt);
+	if (verdict == FORWARD_TUN && way.checksum)
+		verdict = seal_tunnel(ctx, pkt);
+	if (verdict == REFUSE_TOO_BIG)
+		return refuse(ctx, pkt, verdict);
+	if (verdict != FORWARD_TUN)
+		return verdict == NEXT ? DROP_NO_ROOM : verdict;
+	pkt->eth = (void *)(long)ctx->data;
+	pkt->end = (void *)(long)ctx->data_end;
+	if ((void *)(pkt->eth + 1) > pkt->end)
+		return DROP_NO_ROOM;
+	return transmit(pkt, to, FORWARD_TUN);
+}
+
 /* Up the stack as it came: the director itself serves the vip. */
 static __always_inline enum verdict forward_local(struct packet *pkt)
 {
@@ -57,8 +85,11 @@ static __always_inline enum verdict forward_local(struct packet *pkt)
 	return FORWARD_LOCAL;
 }
 
-static __always_inline enum verdict forward(struct packet *pkt, const struct backend *backend)
+static __always_inline enum verdict forward(struct xdp_md *ctx, struct packet *pkt,
+					    const struct backend *backend)
 {
+	if (pkt->opens && is_tcp(pkt))
+		clamp(ctx, pkt, backend);
 	switch (backend->forwarding) {
 	case FORWARDING_DR:
 		return forward_dr(pkt, backend);
@@ -66,6 +97,8 @@ static __always_inline enum verdict forward(struct packet *pkt, const struct bac
 		return forward_nat(pkt, backend);
 	case FORWARDING_LOCAL:
 		return forward_local(pkt);
+	case FORWARDING_TUN:
+		return forward_tun(ctx, pkt, backend);
 	}
 	return DROP_NO_NEIGHBOUR;
 }

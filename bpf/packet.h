@@ -115,6 +115,11 @@ static __always_inline bool place(struct xdp_md *ctx, struct packet *pkt)
 	return (void *)(pkt->eth + 1) <= pkt->end;
 }
 
+static __always_inline bool is_mapped(const struct address *address)
+{
+	return !(address->words[0] | address->words[1] | (address->words[2] ^ bpf_htonl(0xffff)));
+}
+
 /*
  * The settings' slot of an interface, or MAX_INTERFACES if xlvs was not told of it. A function of
  * its own, here and below, where the verifier would otherwise follow each outcome to the end.

@@ -126,11 +126,6 @@ __attribute__((noinline)) __u64 skip_extensions(struct xdp_md *ctx, __u32 offset
 	return (__u64)PASS_MALFORMED << 32;
 }
 
-static __always_inline bool is_mapped(const struct address *address)
-{
-	return !(address->words[0] | address->words[1] | (address->words[2] ^ bpf_htonl(0xffff)));
-}
-
 static __always_inline enum verdict parse_ipv6(struct xdp_md *ctx, struct packet *pkt)
 {
 	struct ipv6hdr *ip = pkt->network;

@@ -19,13 +19,19 @@ struct icmp_error {
 	__u8 type;
 	__u8 code;
 	__sum16 checksum;
-	__be32 unused;
+	__be32 mtu; /* of "too big"; else 0 */
 };
 
 #define ICMPV4_UNREACHABLE 3
 #define ICMPV4_PORT 3
+#define ICMPV4_TOO_BIG 4
 #define ICMPV6_UNREACHABLE 1
 #define ICMPV6_PORT 4
+#define ICMPV6_TOO_BIG 2
+
+/* No link carries less: RFC 791, 3.2; RFC 8200, 5. */
+#define IPV4_LEAST_MTU 68
+#define IPV6_LEAST_MTU 1280
 
 struct refusals {
 	__u32 second; /* jiffies when it began */
@@ -306,7 +312,40 @@ static __always_inline __u64 csum_to_end(const struct packet *pkt, const void *i
 	return sum;
 }
 
-/* Port unreachable: RFC 792 type 3 code 3, RFC 4443 type 1 code 4. */
+/* What fits into the tunnel to the packet's backend. */
+static __always_inline __u32 mtu_in_tunnel(const struct packet *pkt)
+{
+	__u32 least = pkt->is_v4 ? IPV4_LEAST_MTU : IPV6_LEAST_MTU, id = pkt->backend, overhead;
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+	union way way;
+
+	if (!backend)
+		return least;
+	way.word = READ_ONCE(backend->way.word);
+	overhead = tunnel_overhead(way, is_mapped(&backend->ip));
+	return way.mtu < least + overhead ? least : way.mtu - overhead;
+}
+
+/*
+ * Port unreachable: RFC 792 type 3 code 3, RFC 4443 type 1 code 4. Too big: RFC 1191 type 3 code 4,
+ * RFC 4443 type 2.
+ */
+static __always_inline struct icmp_error error_of(const struct packet *pkt, enum verdict why)
+{
+	struct icmp_error error = { .type = ICMPV4_UNREACHABLE, .code = ICMPV4_PORT };
+
+	if (!pkt->is_v4) {
+		error.type = ICMPV6_UNREACHABLE;
+		error.code = ICMPV6_PORT;
+	}
+	if (why == REFUSE_TOO_BIG) {
+		error.type = pkt->is_v4 ? ICMPV4_UNREACHABLE : ICMPV6_TOO_BIG;
+		error.code = pkt->is_v4 ? ICMPV4_TOO_BIG : 0;
+		error.mtu = bpf_htonl(mtu_in_tunnel(pkt));
+	}
+	return error;
+}
+
 static __always_inline enum verdict turn_to_unreachable(struct xdp_md *ctx, struct packet *pkt,
 							enum verdict why)
 {
@@ -328,13 +367,10 @@ static __always_inline enum verdict turn_to_unreachable(struct xdp_md *ctx, stru
 	if ((void *)(icmp + 1) > pkt->end)
 		return DROP_NO_ROOM;
 	turn_around(pkt->eth);
-	*icmp = (struct icmp_error){ .type = ICMPV4_UNREACHABLE, .code = ICMPV4_PORT };
-	if (!pkt->is_v4) {
-		icmp->type = ICMPV6_UNREACHABLE;
-		icmp->code = ICMPV6_PORT;
+	*icmp = error_of(pkt, why);
+	if (!pkt->is_v4)
 		pseudo = csum_addresses(pkt) + bpf_htons(protocol) +
 			 bpf_htons(sizeof(*icmp) + quoted);
-	}
 	icmp->checksum = ~csum_fold(pseudo + csum_to_end(pkt, icmp));
 	return why;
 }
@@ -353,6 +389,8 @@ __attribute__((noinline)) int turn_into_answer(struct xdp_md *ctx, const struct 
 	refused = *pkt;
 	if (!is_single_host(&refused))
 		return DROP_NO_FLOW;
+	if (why == REFUSE_TOO_BIG)
+		return turn_to_unreachable(ctx, &refused, why);
 	if (is_sctp(&refused))
 		return turn_to_abort(ctx, &refused, why);
 	if (why == REFUSE_NO_FLOW)

@@ -7,8 +7,8 @@
  *
  * Publishing. No map update is atomic towards a running program, but one aligned 64-bit store is.
  * What packets read while it may change is therefore one 64-bit word (struct index_entry.word,
- * struct service.table, struct backend.next_hop); what such a word leads to is written before the
- * word is, and not touched again until a grace period has passed.
+ * struct service.table, struct backend.next_hop and .way); what such a word leads to is written
+ * before the word is, and not touched again until a grace period has passed.
  */
 #pragma once
 
@@ -219,6 +219,14 @@ enum forwarding {
 	FORWARDING_DR = 0,
 	FORWARDING_NAT = 1,
 	FORWARDING_LOCAL = 2,
+	FORWARDING_TUN = 3,
+};
+
+/* What a packet is put into for the backend of FORWARDING_TUN. */
+enum tunnel {
+	TUNNEL_IPIP = 0,
+	TUNNEL_GRE = 1,
+	TUNNEL_GUE = 2,
 };
 
 enum backend_state {
@@ -241,9 +249,35 @@ union next_hop {
 };
 TYPE_SIZE(union next_hop, 8);
 
+/* What else packets are made to fit; one word, since it follows routes and the file. */
+union way {
+	__u64 word;
+	struct {
+		__u16 mtu;	   /* tun: of IP packets on the way to the backend, bytes; 0: any */
+		__u16 mss;	   /* what a client's SYN announces is lowered to it; 0: is not */
+		__u16 port;	   /* gue */
+		__u8 tunnel;	   /* enum tunnel */
+		__u8 checksum : 1; /* gre, gue: there is one over what is inside */
+		__u8 source : 1;   /* tun: which of backend.sources packets come from */
+		__u8 pad : 6;
+	};
+};
+TYPE_SIZE(union way, 8);
+
+/* By how many bytes a packet grows in a tunnel to an IPv4 or IPv6 address. */
+static inline __attribute__((always_inline)) __u32 tunnel_overhead(union way way, int is_v4)
+{
+	__u32 ip = is_v4 ? 20 : 40;
+
+	if (way.tunnel == TUNNEL_GRE)
+		return ip + (way.checksum ? 8 : 4);
+	return ip + (way.tunnel == TUNNEL_GUE ? 12 : 0);
+}
+
 /* Address, port and forwarding never change while the entry names the backend. */
 struct backend {
 	union next_hop next_hop;
+	union way way;
 	struct address ip;
 	enum forwarding forwarding;
 	enum backend_state state;
@@ -255,9 +289,11 @@ struct backend {
 	__u32 position;	       /* in the service's list, from its tail: the order they came in */
 	__u32 max_connections; /* as ipvsadm's -x: it takes no more flows; 0: no limit */
 	__u32 min_connections; /* as -y: until they are fewer again; 0: three quarters */
-	char address[56];      /* "172.16.254.18:80", for people */
+	struct address sources[2]; /* tun: the director's own; the one that way does not name may
+				    * be written after a grace period */
+	char address[56];	   /* "172.16.254.18:80", for people */
 };
-TYPE_SIZE(struct backend, 112);
+TYPE_SIZE(struct backend, 152);
 
 /*
  * Open flows of a backend, by what IPVS counts them as; those in `pending` apart, since they may be

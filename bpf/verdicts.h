@@ -22,6 +22,7 @@
 	X(PASS_ICMP_NO_FLOW,      PASS,    "an ICMP error that quotes no flow of ours")             \
 	X(FORWARD_DR,             FORWARD, "sent to a backend by direct routing")                  \
 	X(FORWARD_NAT,            FORWARD, "sent to a backend by NAT")                             \
+	X(FORWARD_TUN,            FORWARD, "sent to a backend by a tunnel")                        \
 	X(FORWARD_REPLY,          FORWARD, "sent back to a client by NAT")                         \
 	X(FORWARD_ICMP,           FORWARD, "an ICMP error, sent to the backend of the flow it quotes") \
 	X(FORWARD_ICMP_REPLY,     FORWARD, "an ICMP error, sent back by NAT to the client of the flow it quotes") \
@@ -29,6 +30,7 @@
 	X(REFUSE_NO_BACKEND,      REFUSE,  "no backend can serve: ICMP port unreachable, or ABORT") \
 	X(REFUSE_REPLY_TAKEN,     REFUSE,  "the backend has a flow of another vip or port with this client")  \
 	X(REFUSE_NO_FLOW,         REFUSE,  "of no known flow, and opens none: RST or ABORT")               \
+	X(REFUSE_TOO_BIG,         REFUSE,  "too big for the tunnel to the backend: ICMP says so")  \
 	X(DROP_NO_FLOW,           DROP,    "of no known flow, and not to be answered")             \
 	X(DROP_BAD_CHECKSUM,      DROP,    "wrong checksum in the IPv4 header, or of an ICMP error by NAT") \
 	X(DROP_BAD_FLAGS,         DROP,    "TCP flags that contradict each other")                 \

@@ -6,7 +6,7 @@
  *     service   is it ours?
  *     flow      have we met?
  *     schedule  who serves it?
- *     forward   dr, nat or local; or refuse, and say so to the client
+ *     forward   dr, nat, tun or local; or refuse, and say so to the client
  *     count     verdict -> counters -> XDP action
  *
  * Of a packet in fragments the first goes this way, and the others follow it (fragment.h).
@@ -189,7 +189,7 @@ static __always_inline enum verdict serve(struct xdp_md *ctx, struct packet *pkt
 	backend = find_flow(ctx, pkt);
 	if (!backend)
 		TRY(begin(ctx, pkt, &backend));
-	return forward(pkt, backend);
+	return forward(ctx, pkt, backend);
 }
 
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)

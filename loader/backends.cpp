@@ -46,6 +46,11 @@ bool is_unreachable(const BackendEntry& backend) {
          !backend.egress;
 }
 
+// An IP packet's length has 16 bits.
+uint16_t most_mtu(unsigned mtu) {
+  return static_cast<uint16_t>(std::min(mtu, unsigned{UINT16_MAX}));
+}
+
 // What the kernel knew of a backend before this agent came.
 std::optional<bool> known_health(const State& applied, const Service& service,
                                  const Backend& backend, bool fallback) {
@@ -125,9 +130,13 @@ Observation Agent::observe(const Service& service, const Backend& backend, bool 
   const NextHop next = neighbours_.next_hop(backend.endpoint.address);
   const uint16_t number = plane_->interface_number(next.ifindex);
   const bool near_enough = next.on_link || backend.forwarding != Forwarding::dr;
-  if (next.state == NextHop::State::resolved && number != 0 && near_enough) {
+  const bool has_source = next.source || backend.forwarding != Forwarding::tun;
+  if (next.state == NextHop::State::resolved && number != 0 && near_enough && has_source) {
     seen.resolved = true;
     seen.egress = Egress{next.mac, number};
+  }
+  if (backend.forwarding == Forwarding::tun && next.source) {
+    seen.way = {*next.source, most_mtu(next.mtu)};
   }
   return seen;
 }
@@ -199,6 +208,9 @@ std::string Agent::why_unreachable(const BackendKey& key) const {
   if (key.forwarding == Forwarding::dr && !next.on_link) {
     return "dr needs it on a connected network, but it is via " + next.gateway.text() + " on " +
            next.interface;
+  }
+  if (key.forwarding == Forwarding::tun && !next.source) {
+    return "the director has no address of its own on the way to it, on " + next.interface;
   }
   if (plane_->interface_number(next.ifindex) == 0) {
     return next.interface + ", the way to it, is not one of interfaces";

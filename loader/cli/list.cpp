@@ -45,6 +45,8 @@ const char* text(Forwarding forwarding) {
       return "Masq";
     case Forwarding::local:
       return "Local";
+    case Forwarding::tun:
+      return "Tunnel";
   }
   return "";
 }
@@ -186,21 +188,37 @@ nlohmann::ordered_json to_json(const Counters& c) {
           {"bytes_out", c.bytes_out}};
 }
 
+// With the way that it takes now.
+nlohmann::ordered_json tunnel_to_json(const BackendEntry& entry) {
+  nlohmann::ordered_json json{{"type", word(entry.tunnel.type)}};
+  if (entry.tunnel.type == TunnelType::gue) json["port"] = entry.tunnel.port;
+  if (entry.tunnel.type != TunnelType::ipip) json["checksum"] = entry.tunnel.checksum;
+  if (entry.way.mtu == 0) return json;
+  json["source"] = entry.way.source.text();
+  json["mtu"] = entry.way.mtu;
+  return json;
+}
+
 nlohmann::ordered_json to_json(const BackendView& backend, const Endpoint& shown,
                                const char* counters) {
-  return {{"address", shown.address.text()},
-          {"port", shown.port},
-          {"forwarding", word(backend.entry.key.forwarding)},
-          {"fallback", backend.entry.key.fallback},
-          {"weight", backend.entry.weight},
-          {"state", text(backend)},
-          {"serves", backend.serves},
-          {"full", backend.full},
-          {"max_connections", backend.entry.max_connections},
-          {"min_connections", backend.entry.min_connections},
-          {"active", backend.active},
-          {"inactive", backend.inactive},
-          {counters, to_json(backend.counters)}};
+  nlohmann::ordered_json json{{"address", shown.address.text()},
+                              {"port", shown.port},
+                              {"forwarding", word(backend.entry.key.forwarding)}};
+  if (backend.entry.key.forwarding == Forwarding::tun) {
+    json["tunnel"] = tunnel_to_json(backend.entry);
+  }
+  json.update(nlohmann::ordered_json{{"fallback", backend.entry.key.fallback},
+                                     {"weight", backend.entry.weight},
+                                     {"state", text(backend)},
+                                     {"serves", backend.serves},
+                                     {"full", backend.full},
+                                     {"max_connections", backend.entry.max_connections},
+                                     {"min_connections", backend.entry.min_connections},
+                                     {"mss", backend.entry.mss},
+                                     {"active", backend.active},
+                                     {"inactive", backend.inactive},
+                                     {counters, to_json(backend.counters)}});
+  return json;
 }
 
 // As in the configuration.

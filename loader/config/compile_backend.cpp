@@ -67,12 +67,20 @@ void check_way(const Node& node, const Backend& backend, const Surroundings& ser
   const int family = service.endpoints.front().vip.address.family();
   if (std::any_of(service.endpoints.begin(), service.endpoints.end(), is_vip)) {
     report.error(node["address"], about + "is the vip itself", "write the backend's own address");
-  } else if (address.family() != family) {
+  } else if (address.family() != family && backend.forwarding != Forwarding::tun) {
     const std::string ours = address.is_v4() ? "IPv4" : "IPv6";
     const std::string theirs = address.is_v4() ? "IPv6" : "IPv4";
     report.error(node["address"],
                  about + "an " + ours + " address cannot serve an " + theirs + " vip by " + way);
   }
+}
+
+// An explanation where nobody looks at it.
+void note_tunnel(const Node& node, const Backend& backend, Report& report) {
+  if (!node.present() || backend.forwarding == Forwarding::tun) return;
+  if (compile_tunnel(node, {}, report) == Tunnel{}) return;
+  report.note(node, "only tun looks at it, and this is " + std::string(word(backend.forwarding)),
+              R"(write "forwarding": "tun" if that is meant)");
 }
 
 // To name the port that it has anyway makes it no other backend.
@@ -116,6 +124,29 @@ std::optional<int> family_of(const Surroundings& service) {
 
 }  // namespace
 
+// As ipvsadm: --tun-port for gue and for nothing else, --tun-csum not for ipip.
+Tunnel compile_tunnel(const Node& node, const Tunnel& above, Report& report) {
+  if (!node.present()) return above;
+  Tunnel tunnel;
+  tunnel.type = word_or(node["type"], words::tunnel_types, tunnel.type);
+  tunnel.port = node["port"].get_or(tunnel.port);
+  tunnel.checksum = node["checksum"].get_or(tunnel.checksum);
+  if (tunnel.type == TunnelType::gue && tunnel.port == 0) {
+    report.error(node, "gue needs the UDP port that the backend takes it at",
+                 R"(write "port": 6080, gue's own)");
+  }
+  if (tunnel.type != TunnelType::gue && tunnel.port != 0) {
+    report.error(node["port"], "only gue has a port, and this is " + std::string(word(tunnel.type)),
+                 "remove it");
+    tunnel.port = 0;
+  }
+  if (tunnel.type == TunnelType::ipip && tunnel.checksum) {
+    report.error(node["checksum"], "ipip has no checksum", R"(remove it, or use "gre" or "gue")");
+    tunnel.checksum = false;
+  }
+  return tunnel;
+}
+
 std::optional<Address> compile_address(const Node& node, std::optional<int> family, Names& names,
                                        Report& report) {
   const auto& text = node.json().get_ref<const std::string&>();
@@ -158,6 +189,10 @@ std::optional<Backend> compile_backend(const Node& node, const Surroundings& ser
     report.error(node["min_connections"], "must not be more than max_connections, which is " +
                                               std::to_string(backend.max_connections));
   }
+  if (backend.forwarding == Forwarding::tun) {
+    backend.tunnel = compile_tunnel(node["tunnel"], service.tunnel, report);
+  }
+  note_tunnel(node["tunnel"], backend, report);
   check_way(node, backend, service, "", report);
   settle_port(backend);
   settle_check_port(node, service, backend, report);
@@ -174,6 +209,10 @@ std::optional<Backend> compile_fallback(const Node& node, bool global, const Sur
   backend.endpoint = {*address, node["port"].get_or(uint16_t{0})};
   backend.forwarding = word_or(node["forwarding"], words::forwardings,
                                address->is_loopback() ? Forwarding::local : service.forwarding);
+  if (backend.forwarding == Forwarding::tun) {
+    backend.tunnel = compile_tunnel(node["tunnel"], service.tunnel, report);
+  }
+  note_tunnel(node["tunnel"], backend, report);
   const std::string about = global ? "for service " + in_quotes(service.service) + ": " : "";
   check_way(node, backend, service, about, report);
   settle_port(backend);

@@ -18,8 +18,12 @@ struct Surroundings {
   std::vector<ServiceKey> endpoints;
   uint16_t port;  // 0: they have several
   Forwarding forwarding;
+  Tunnel tunnel;
   Check check;
 };
+
+// The tunnel at `node`, which takes nothing from the one above it.
+Tunnel compile_tunnel(const Node& node, const Tunnel& above, Report& report);
 
 // The address at `node`, of the family wanted where a name has several. It is one that packets can
 // be sent to: neither unspecified nor multicast nor broadcast.

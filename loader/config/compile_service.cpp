@@ -31,6 +31,13 @@ void compile_persistence(const Node& node, bool is_v4, Scheduling& scheduling, R
   scheduling.expire_drained = node["expire_drained"].get_or(scheduling.expire_drained);
 }
 
+// The schema has seen to it that it is one of the words or a number.
+Mss compile_mss(const Node& node, const Mss& otherwise) {
+  if (!node.present()) return otherwise;
+  if (node.json().is_string()) return {.fits_tunnel = node.json() == "auto"};
+  return {.fits_tunnel = false, .most = node.json().get<uint16_t>()};
+}
+
 uint16_t compile_slots(const Node& node, uint16_t otherwise, Report& report) {
   const auto slots = node.get_or(otherwise);
   const auto* const above = std::lower_bound(mh_sizes.begin(), mh_sizes.end(), slots);
@@ -167,8 +174,11 @@ Defaults compile_defaults(const Node& root, Report& report) {
   const Backend backend;
   return {word_or(root["scheduler"], words::schedulers, service.scheduling.scheduler),
           word_or(root["forwarding"], words::forwardings, backend.forwarding),
+          compile_tunnel(root["tunnel"], backend.tunnel, report),
+          compile_mss(root["mss"], service.mss),
           word_or(root["on_failure"], words::on_failures, service.on_failure),
-          compile_check(root["check"], Check{}, report), root["fallback"]};
+          compile_check(root["check"], Check{}, report),
+          root["fallback"]};
 }
 
 std::optional<Service> compile_service(const Node& node, const Defaults& defaults, Claims& claims,
@@ -189,13 +199,17 @@ std::optional<Service> compile_service(const Node& node, const Defaults& default
   }
   service.on_failure = word_or(node["on_failure"], words::on_failures, defaults.on_failure);
 
+  service.mss = compile_mss(node["mss"], defaults.mss);
   Check above = defaults.check;
   // Few servers of UDP or SCTP accept TCP connections at their port, so nobody gets that without
   // asking.
   if (!endpoints.empty() && !is_tcp(endpoints.front())) above.type = CheckType::none;
   const Surroundings surroundings{
-      service.name, endpoints, addressed.port,
+      service.name,
+      endpoints,
+      addressed.port,
       word_or(node["forwarding"], words::forwardings, defaults.forwarding),
+      compile_tunnel(node["tunnel"], defaults.tunnel, report),
       compile_check(node["check"], above, report)};
   service.backends = compile_backends(node["backends"], surroundings, names, report);
   service.fallback = fallback_of(node, defaults, surroundings, service, names, report);

@@ -14,6 +14,8 @@ namespace xlvs::config {
 struct Defaults {
   Scheduler scheduler = Scheduler::wrr;
   Forwarding forwarding = Forwarding::dr;
+  Tunnel tunnel;
+  Mss mss;
   OnFailure on_failure = OnFailure::drain;
   Check check;
   Node fallback;

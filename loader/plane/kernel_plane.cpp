@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 
 #include "bpf/types.h"
@@ -114,7 +115,7 @@ Result<void> KernelPlane::apply_one(const PutBackend& change) {
     draining_.erase(back);
   }
   if (known != backend_ids_of_.end()) {
-    change_backend(known->second, change);
+    if (const auto changed = change_backend(known->second, change); !changed) return changed;
   } else {
     const auto id = add_backend(change);
     if (!id) return id.error();
@@ -148,8 +149,27 @@ Result<uint32_t> KernelPlane::add_backend(const PutBackend& change) {
   return id;
 }
 
-void KernelPlane::change_backend(uint32_t id, const PutBackend& change) {
+// A packet may still read the source before the current one, if that has come since the last grace
+// period.
+Result<unsigned> KernelPlane::put_source(uint32_t id, const BackendEntry& wanted) {
   ::backend& entry = maps_.backends[id];
+  const unsigned current = entry.way.source;
+  const ::address source = wire::to_wire(wanted.way.source);
+  const bool same = std::memcmp(&entry.sources[current], &source, sizeof source) == 0;
+  if (wanted.key.forwarding != Forwarding::tun || same) return current;
+  if (moved_sources_.contains(id)) {
+    if (const auto passed = wait_for_grace(); !passed) return passed.error();
+  }
+  moved_sources_.insert(id);
+  entry.sources[1 - current] = source;
+  return 1 - current;
+}
+
+Result<void> KernelPlane::change_backend(uint32_t id, const PutBackend& change) {
+  const auto source = put_source(id, change.backend);
+  if (!source) return source.error();
+  ::backend& entry = maps_.backends[id];
+  publish(entry.way.word, wire::to_wire(change.backend, *source).word);
   publish(entry.next_hop.word, wire::to_wire(change.backend.egress).word);
   publish(entry.weight, change.backend.weight);
   publish(entry.max_connections, change.backend.max_connections);
@@ -157,6 +177,7 @@ void KernelPlane::change_backend(uint32_t id, const PutBackend& change) {
   publish(entry.position, change.backend.position);
   publish(entry.service, scheduled_.at(change.service).id);
   publish(entry.state, wire::to_wire(change.backend.state));
+  return {};
 }
 
 Result<void> KernelPlane::apply_one(const RemoveBackend& change) {
@@ -237,6 +258,7 @@ Result<void> KernelPlane::wait_for_grace() {
   backend_ids_.settle();
   slots_.settle();
   index_.settle();
+  moved_sources_.clear();
   return {};
 }
 

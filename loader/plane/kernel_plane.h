@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -85,7 +86,9 @@ class KernelPlane final : public Plane {
 
   Result<uint32_t> add_backend(const PutBackend& change);
   void disown(uint32_t id);
-  void change_backend(uint32_t id, const PutBackend& change);
+  Result<void> change_backend(uint32_t id, const PutBackend& change);
+  // Which of the entry's sources holds the one wanted, which is written if need be.
+  Result<unsigned> put_source(uint32_t id, const BackendEntry& wanted);
   [[nodiscard]] std::vector<tables::Candidate> candidates(const ServiceKey& service,
                                                           const std::vector<Member>& members) const;
   [[nodiscard]] std::vector<tables::Candidate> read_slots(table_region region) const;
@@ -133,6 +136,7 @@ class KernelPlane final : public Plane {
   };
   std::map<uint32_t, Retired> retired_;                 // removed backends
   std::map<BackendPath, uint32_t> draining_;            // those of them that may come back
+  std::set<uint32_t> moved_sources_;                    // backends, since the last grace period
   std::map<ServiceKey, ServiceKey> owners_;             // endpoint -> service
   std::map<ServiceKey, std::vector<OpenPorts>> ports_;  // by vip, in the order they were opened
   uint32_t any_port_replies_ = 0;

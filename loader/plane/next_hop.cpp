@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "loader/plane/next_hop.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -18,6 +19,22 @@ std::optional<Address> parse_gateway(const netlink::View& message) {
   return netlink::address_from_wire(via.subspan(sizeof(rtvia)));
 }
 
+// RTAX_MTU among the nested RTA_METRICS; 0 without one.
+unsigned parse_mtu(std::span<const std::byte> metrics) {
+  while (metrics.size() >= sizeof(rtattr)) {
+    rtattr head{};
+    std::memcpy(&head, metrics.data(), sizeof head);
+    uint32_t value = 0;
+    if (head.rta_len < sizeof head || head.rta_len > metrics.size()) break;
+    if (head.rta_type == RTAX_MTU && head.rta_len >= RTA_LENGTH(sizeof value)) {
+      std::memcpy(&value, metrics.data() + sizeof head, sizeof value);
+      return value;
+    }
+    metrics = metrics.subspan(std::min<size_t>(RTA_ALIGN(head.rta_len), metrics.size()));
+  }
+  return 0;
+}
+
 Route parse_route(const netlink::View& message, const Address& address) {
   const auto* info = message.header<rtmsg>();
   if (message.type() != RTM_NEWROUTE || info == nullptr) return {};
@@ -30,6 +47,8 @@ Route parse_route(const netlink::View& message, const Address& address) {
       .ifindex = static_cast<int>(*ifindex),
       .on_link = !gateway,
       .gateway = gateway.value_or(address),
+      .source = message.address(route_fixed, RTA_PREFSRC),
+      .mtu = parse_mtu(message.bytes(route_fixed, RTA_METRICS)),
   };
 }
 
@@ -180,7 +199,12 @@ NextHop next_hop(const Route& route, const Link* link, const Neighbour* neighbou
     return {.state = NextHop::State::no_route, .reason = "no route"};
   if (route.kind == Route::Kind::local)
     return {.state = NextHop::State::local, .reason = "the director's own address"};
-  NextHop next{.ifindex = route.ifindex, .on_link = route.on_link, .gateway = route.gateway};
+  NextHop next{.ifindex = route.ifindex,
+               .on_link = route.on_link,
+               .gateway = route.gateway,
+               .source = route.source,
+               .mtu = route.mtu};
+  if (next.mtu == 0 && link != nullptr) next.mtu = link->mtu;
   next.interface = link != nullptr ? link->name : "interface " + std::to_string(route.ifindex);
   if (link == nullptr || !link->up) {
     next.reason = next.interface + " is down";

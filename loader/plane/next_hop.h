@@ -29,6 +29,8 @@ struct NextHop {
   Mac mac;
   bool on_link = false;
   Address gateway;                     // whom ARP/ND ask for: the address itself if on_link
+  std::optional<Address> source{};     // the director's own, that its packets there come from
+  unsigned mtu = 0;                    // of the way as far as the director knows it, bytes
   std::string reason = "not watched";  // why it is not resolved; empty if it is
 
   bool operator==(const NextHop&) const = default;
@@ -43,6 +45,8 @@ struct Route {
   int ifindex = 0;
   bool on_link = false;
   Address gateway;  // the address itself if on_link
+  std::optional<Address> source{};
+  unsigned mtu = 0;  // of the route; 0: its link's
 
   bool operator==(const Route&) const = default;
 };

@@ -137,9 +137,23 @@ Scheduling scheduling_of(const ::service& service) {
           service.slots};
 }
 
+way to_wire(const BackendEntry& entry, unsigned source) {
+  way out{};
+  out.mss = entry.mss;
+  if (entry.key.forwarding != Forwarding::tun) return out;
+  out.mtu = entry.way.mtu;
+  out.port = entry.tunnel.port;
+  out.tunnel = static_cast<__u8>(entry.tunnel.type);
+  out.checksum = entry.tunnel.checksum;
+  out.source = source & 1;
+  return out;
+}
+
 ::backend to_wire(uint32_t service, const BackendEntry& entry) {
   ::backend out{};
   out.next_hop = to_wire(entry.egress);
+  out.way = to_wire(entry, 0);
+  if (entry.key.forwarding == Forwarding::tun) out.sources[0] = to_wire(entry.way.source);
   out.ip = to_wire(entry.key.endpoint.address);
   out.forwarding = static_cast<enum forwarding>(entry.key.forwarding);
   out.state = to_wire(entry.state);
@@ -167,6 +181,12 @@ BackendEntry from_wire(const ::backend& value) {
                      value.max_connections,
                      value.min_connections,
                      value.position};
+  entry.mss = value.way.mss;
+  if (entry.key.forwarding == Forwarding::tun) {
+    entry.tunnel = {static_cast<TunnelType>(value.way.tunnel), value.way.port,
+                    value.way.checksum != 0};
+    entry.way = {from_wire(value.sources[value.way.source]), value.way.mtu};
+  }
   switch (value.state) {
     case BACKEND_UP:
       entry.state = BackendState::up;

@@ -37,6 +37,9 @@ table_region to_wire(const Scheduling& scheduling, uint32_t offset, uint32_t siz
 void set_scheduling(::service& service, const Scheduling& scheduling);
 Scheduling scheduling_of(const ::service& service);
 
+// `source`: which of the entry's two holds its way's.
+way to_wire(const BackendEntry& entry, unsigned source);
+
 ::backend to_wire(uint32_t service, const BackendEntry& entry);
 // What people read there.
 void set_address(::backend& backend, const Endpoint& shown);

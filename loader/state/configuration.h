@@ -43,7 +43,26 @@ uint16_t common_port(const ServiceKey& first, const Endpoints& others) {
   return common ? first.vip.port : 0;
 }
 
-enum class Forwarding : uint8_t { dr, nat, local };
+enum class Forwarding : uint8_t { dr, nat, local, tun };
+enum class TunnelType : uint8_t { ipip, gre, gue };
+
+// tun: what packets are put into.
+struct Tunnel {
+  TunnelType type = TunnelType::ipip;
+  uint16_t port = 0;      // gue
+  bool checksum = false;  // gre, gue: over what is inside
+
+  bool operator==(const Tunnel&) const = default;
+};
+
+// To what the maximum segment size of a client's SYN is lowered.
+struct Mss {
+  bool fits_tunnel = true;  // tun: what fits into the tunnel
+  uint16_t most = 0;        // else this; 0: it stays as it is
+
+  bool operator==(const Mss&) const = default;
+};
+
 enum class Scheduler : uint8_t {
 #define X(name, word, table) word = SCHEDULER_##name,
   SCHEDULERS(X)
@@ -96,12 +115,13 @@ struct Check {
 };
 
 struct Backend {
-  Endpoint endpoint;  // port 0: the one that the client has sent to; always for dr and local
+  Endpoint endpoint;  // port 0: the one that the client has sent to; always but for nat
   uint16_t weight = 1;
   Forwarding forwarding = Forwarding::dr;
   Check check;
   uint32_t max_connections = 0;  // takes no more flows then; 0: no limit
   uint32_t min_connections = 0;  // until they are fewer again; 0: three quarters of max
+  Tunnel tunnel;                 // tun
 
   bool operator==(const Backend&) const = default;
 };
@@ -112,6 +132,7 @@ struct Service {
   std::vector<ServiceKey> also{};  // further endpoints of the same service, of the same family
   Scheduling scheduling;
   OnFailure on_failure = OnFailure::drain;
+  Mss mss{};
   std::vector<Backend> backends;  // in the file's order
   std::optional<Backend> fallback;
 

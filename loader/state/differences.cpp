@@ -56,6 +56,17 @@ std::string name_of(const Service& service, const Backend& backend) {
   return "backend " + shown_text(backend.endpoint, service.port());
 }
 
+std::string text(const Tunnel& tunnel) {
+  std::string text(word(tunnel.type));
+  if (tunnel.port != 0) text += " " + std::to_string(tunnel.port);
+  return tunnel.checksum ? text + " with checksum" : text;
+}
+
+std::string text(const Mss& mss) {
+  if (mss.fits_tunnel) return "auto";
+  return mss.most == 0 ? "off" : std::to_string(mss.most);
+}
+
 void compare(const std::string& name, const Backend& before, const Backend& after, Lines& lines) {
   if (before.weight != after.weight) {
     lines.push_back(name + ", weight " +
@@ -68,6 +79,9 @@ void compare(const std::string& name, const Backend& before, const Backend& afte
         arrow(std::to_string(before.max_connections), std::to_string(after.max_connections)) +
         ", min_connections " +
         arrow(std::to_string(before.min_connections), std::to_string(after.min_connections)));
+  }
+  if (before.tunnel != after.tunnel) {
+    lines.push_back(name + ", tunnel " + arrow(text(before.tunnel), text(after.tunnel)));
   }
   if (before.check != after.check) lines.push_back(name + ", its check has changed");
 }
@@ -114,6 +128,9 @@ void compare(const Service& before, const Service& after, Lines& lines) {
   if (before.name != after.name) lines.push_back(where + "its name was " + before.name);
   compare(where, before.scheduling, after.scheduling, lines);
   compare_endpoints(where, before, after, lines);
+  if (before.mss != after.mss) {
+    lines.push_back(where + "mss " + arrow(text(before.mss), text(after.mss)));
+  }
   if (before.on_failure != after.on_failure) {
     lines.push_back(where + "on_failure " +
                     arrow(words::find(words::on_failures, before.on_failure),

@@ -16,15 +16,32 @@ BackendState state_of(const Service& service, const Observation& seen) {
   return seen.resolved ? BackendState::up : BackendState::unresolved;
 }
 
+// Headers without options, and what the packet grows by.
+uint16_t mss_of(const Service& service, const Backend& backend, const TunnelWay& path) {
+  constexpr unsigned tcp = 20;
+  if (backend.forwarding == Forwarding::local) return 0;
+  if (!service.mss.fits_tunnel) return service.mss.most;
+  if (backend.forwarding != Forwarding::tun || path.mtu == 0) return 0;
+  way tunnel{};
+  tunnel.tunnel = static_cast<__u8>(backend.tunnel.type);
+  tunnel.checksum = backend.tunnel.checksum;
+  const unsigned headers = tunnel_overhead(tunnel, backend.endpoint.address.is_v4() ? 1 : 0) +
+                           (service.key.vip.address.is_v4() ? 20U : 40U) + tcp;
+  return path.mtu > headers ? static_cast<uint16_t>(path.mtu - headers) : uint16_t{1};
+}
+
 BackendEntry entry_of(const Service& service, const Backend& backend, bool fallback,
                       const Observe& observe) {
   const Observation seen = observe(service, backend, fallback);
-  return {{backend.endpoint, backend.forwarding, fallback},
-          backend.weight,
-          state_of(service, seen),
-          seen.egress,
-          backend.max_connections,
-          backend.min_connections};
+  return {.key = {backend.endpoint, backend.forwarding, fallback},
+          .weight = backend.weight,
+          .state = state_of(service, seen),
+          .egress = seen.egress,
+          .max_connections = backend.max_connections,
+          .min_connections = backend.min_connections,
+          .tunnel = backend.tunnel,
+          .way = seen.way,
+          .mss = mss_of(service, backend, seen.way)};
 }
 
 // Lower comes earlier: first who was in the list and stays, in that order; then who joins; then who

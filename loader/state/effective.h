@@ -16,6 +16,7 @@ struct Observation {
   Checked checked = Checked::unknown;
   bool resolved = false;         // it can be reached as its forwarding wants; always for local
   std::optional<Egress> egress;  // where its frames go, if resolved and not local
+  TunnelWay way;                 // tun, where there is a route
 };
 
 using Observe = std::function<Observation(const Service&, const Backend&, bool fallback)>;

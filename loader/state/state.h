@@ -40,6 +40,14 @@ struct Egress {
   auto operator<=>(const Egress&) const = default;
 };
 
+// The way to a tunnel's end.
+struct TunnelWay {
+  Address source;    // the director's own address there
+  uint16_t mtu = 0;  // of IP packets, bytes
+
+  bool operator==(const TunnelWay&) const = default;
+};
+
 struct BackendEntry {
   BackendKey key;
   uint32_t weight = 1;
@@ -48,6 +56,9 @@ struct BackendEntry {
   uint32_t max_connections = 0;
   uint32_t min_connections = 0;
   uint32_t position = 0;  // in the service's order
+  Tunnel tunnel;          // tun
+  TunnelWay way;          // tun, where there is a route
+  uint16_t mss = 0;       // of a client's SYN, at most; 0: as it is
 
   [[nodiscard]] bool can_serve() const { return state == BackendState::up && weight > 0; }
   bool operator==(const BackendEntry&) const = default;

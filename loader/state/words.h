@@ -18,8 +18,12 @@ namespace words {
 
 constexpr WordTable<Protocol, 3> protocols{
     {{"tcp", Protocol::tcp}, {"udp", Protocol::udp}, {"sctp", Protocol::sctp}}};
-constexpr WordTable<Forwarding, 3> forwardings{
-    {{"dr", Forwarding::dr}, {"nat", Forwarding::nat}, {"local", Forwarding::local}}};
+constexpr WordTable<Forwarding, 4> forwardings{{{"dr", Forwarding::dr},
+                                                {"nat", Forwarding::nat},
+                                                {"local", Forwarding::local},
+                                                {"tun", Forwarding::tun}}};
+constexpr WordTable<TunnelType, 3> tunnel_types{
+    {{"ipip", TunnelType::ipip}, {"gre", TunnelType::gre}, {"gue", TunnelType::gue}}};
 constexpr WordTable<Scheduler, SCHEDULER_COUNT> schedulers{{
 #define X(name, word, table) {#word, Scheduler::word},
     SCHEDULERS(X)
@@ -48,6 +52,9 @@ constexpr std::string_view find(const WordTable<E, size>& table, E value) {
 
 constexpr std::string_view word(Protocol value) { return words::find(words::protocols, value); }
 constexpr std::string_view word(Forwarding value) { return words::find(words::forwardings, value); }
+constexpr std::string_view word(TunnelType value) {
+  return words::find(words::tunnel_types, value);
+}
 constexpr std::string_view word(Scheduler value) { return words::find(words::schedulers, value); }
 constexpr std::string_view word(HashOf value) { return words::find(words::hashes, value); }
 constexpr std::string_view word(AttachMode value) { return words::find(words::modes, value); }

@@ -27,6 +27,8 @@ Address address_at(View bytes, size_t offset, size_t size) {
   return Address(v6);
 }
 
+constexpr uint16_t gue_port = 6080;
+
 // Follows a frame from the outside in and stops at the first thing that is wrong.
 class Inspector {
  public:
@@ -53,6 +55,7 @@ class Inspector {
 
   void ipv4() {
     findings_.is_ip = true;
+    v6_ = false;
     if (rest_.size() < 20) return bad_length("frame ends in the IPv4 header");
     const size_t header = size_t(rest_[0] & 15) * 4;
     const size_t total = word_at(rest_, 2);
@@ -120,6 +123,12 @@ class Inspector {
         return udp();
       case 132:
         return sctp();
+      case 4:
+        return ipv4();
+      case 41:
+        return ipv6();
+      case 47:
+        return gre();
       case 1:
         return icmp();
       case 58:
@@ -144,11 +153,48 @@ class Inspector {
     if (length < 8) return bad_length("UDP length shorter than its header");
     if (length > rest_.size()) return bad_length("UDP length exceeds the packet");
     rest_ = rest_.first(length);
+    if (word_at(rest_, 2) == gue_port) return gue();
     if (word_at(rest_, 6) == 0) {
       if (v6_) note("UDP over IPv6 without a checksum");
       return;
     }
     checksum("UDP checksum is wrong");
+  }
+
+  void gre() {
+    if (rest_.size() < 4) return bad_length("packet ends in the GRE header");
+    const uint16_t flags = word_at(rest_, 0);
+    const uint16_t type = word_at(rest_, 2);
+    if ((flags & 0x7fff) != 0) return note("GRE with other flags than that of a checksum");
+    const size_t header = flags == 0 ? 4 : 8;
+    if (rest_.size() < header) return bad_length("packet ends in the GRE header");
+    if (flags != 0) judge_tunnel(ones_sum(rest_), "GRE checksum is wrong");
+    rest_ = rest_.subspan(header);
+    if (type == 0x0800) return ipv4();
+    if (type == 0x86dd) return ipv6();
+    note("GRE holds no IP packet");
+  }
+
+  // RFC 6935, 5: a tunnel may leave the checksum out over IPv6, too.
+  void gue() {
+    if (rest_.size() < 12) return bad_length("packet ends in the GUE header");
+    if (word_at(rest_, 6) != 0) {
+      const uint16_t pseudo =
+          pseudo_sum(source_, destination_, 17, static_cast<uint32_t>(rest_.size()));
+      judge_tunnel(ones_sum(rest_, pseudo), "UDP checksum of GUE is wrong");
+    }
+    const uint8_t protocol = rest_[9];
+    if (rest_[8] != 0 || word_at(rest_, 10) != 0) return note("GUE with options");
+    rest_ = rest_.subspan(12);
+    if (protocol == 4) return ipv4();
+    if (protocol == 41) return ipv6();
+    note("GUE holds no IP packet");
+  }
+
+  void judge_tunnel(uint16_t sum, const char* wrong) {
+    if (sum == 0xffff) return;
+    findings_.tunnel_good = false;
+    note(wrong);
   }
 
   void sctp() {

@@ -23,7 +23,8 @@ uint16_t pseudo_sum(const Address& source, const Address& destination, uint8_t p
 // SCTP's checksum (RFC 9260, appendix A) as its four bytes are read in network order.
 uint32_t crc32c(std::span<const uint8_t> bytes);
 
-// What a frame's lengths and checksums say, as far as they can be followed.
+// What a frame's lengths and checksums say, as far as they can be followed: through IP in IP, GRE
+// and GUE (UDP to port 6080) to the packet inside, which the rest is about.
 struct Findings {
   std::optional<std::string> problem{};  // the first that is wrong, in words
   bool lengths_good = true;              // every header lies within what holds it
@@ -36,6 +37,7 @@ struct Findings {
   std::optional<uint16_t> quoted_residue{};
   uint8_t transport = 0;  // protocol number of what the last header is followed by
   bool is_ip = false;
+  bool tunnel_good = true;  // the checksum over what a tunnel holds, if there is one
 };
 
 Findings inspect(std::span<const uint8_t> frame);

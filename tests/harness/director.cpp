@@ -96,6 +96,8 @@ uint32_t Director::add_backend(const NewBackend& wanted) {
   entry.port = wanted.endpoint.port;
   entry.weight = 1;
   entry.fallback = wanted.fallback ? 1 : 0;
+  entry.way = wanted.way;
+  if (wanted.source) entry.sources[wanted.way.source] = key_address(*wanted.source);
   update("backends", &id, &entry);
   if (wanted.forward == FORWARDING_NAT) {
     enter(wanted.endpoint, 0, ENDPOINT_REPLY, 1);
@@ -194,6 +196,13 @@ void Director::set_limits(uint32_t backend_id, uint32_t max_connections, uint32_
   if (!look("backends", &backend_id, &entry)) std::abort();
   entry.max_connections = max_connections;
   entry.min_connections = min_connections;
+  update("backends", &backend_id, &entry);
+}
+
+void Director::set_mtu(uint32_t backend_id, uint16_t mtu) {
+  backend entry{};
+  if (!look("backends", &backend_id, &entry)) std::abort();
+  entry.way.mtu = mtu;
   update("backends", &backend_id, &entry);
 }
 

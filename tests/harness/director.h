@@ -31,6 +31,8 @@ struct NewBackend {
   uint16_t interface = 1;
   backend_state state = BACKEND_UP;
   bool fallback = false;
+  union way way {};                 // of tun, and whose mss goes for others
+  std::optional<Address> source{};  // of tun
 };
 
 // A flow's key as the client's packets have it, or as the backend's replies do.
@@ -61,6 +63,8 @@ class Director {
                        bool keep_drained = false);
   void set_one_packet(uint32_t service);
   void set_limits(uint32_t backend, uint32_t max_connections, uint32_t min_connections);
+  // Of the way to a tunnel's end.
+  void set_mtu(uint32_t backend, uint16_t mtu);
   void set_state(uint32_t backend, backend_state state);
   void set_weight(uint32_t backend, uint32_t weight);
   // As where another service has its entry.

@@ -50,7 +50,7 @@ uint16_t ethertype_of(const Layer* layer) {
 
 // IANA's protocol numbers in Layer's order; 253 is for experiments (RFC 3692).
 constexpr std::array<uint8_t, std::variant_size_v<Layer>> protocols = {
-    253, 253, 4, 41, 0, 60, 43, 44, 51, 6, 17, 132, 1, 58, 253, 253};
+    253, 253, 4, 41, 0, 60, 43, 44, 51, 6, 17, 132, 1, 58, 253, 253, 47, 253};
 
 uint8_t protocol_of(const Layer* layer) {
   return layer == nullptr ? uint8_t(59) : protocols.at(layer->index());  // 59: no next header
@@ -235,6 +235,20 @@ class Builder {
     put8(out_, header.code);
     put16(out_, 0);
     put32(out_, header.rest);
+  }
+
+  void write(const GRE& header) {
+    put16(out_, header.checksum ? 0x8000 : 0);
+    put16(out_, ethertype_of(next()));
+    if (!header.checksum) return;
+    put32(out_, 0);
+    set16(out_, 4, static_cast<uint16_t>(~ones_sum(tail_, ones_sum(out_))));
+  }
+
+  void write(const GUE& header) {
+    put8(out_, header.version);
+    put8(out_, protocol_of(next()));
+    put16(out_, header.flags);
   }
 
   void write(const Payload& payload) { put(out_, payload.bytes); }

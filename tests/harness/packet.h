@@ -170,6 +170,17 @@ struct ICMPv6 {
   std::optional<uint16_t> check{};
 };
 
+// RFC 2784, in front of an IP header.
+struct GRE {
+  bool checksum = false;
+};
+
+// draft-ietf-intarea-gue-09, between UDP and an IP header.
+struct GUE {
+  uint8_t version = 0;  // and the length of options
+  uint16_t flags = 0;
+};
+
 struct Payload {
   Bytes bytes{};
 
@@ -189,7 +200,7 @@ struct Padding {
 
 using Layer =
     std::variant<Ethernet, Vlan, IPv4, IPv6, HopByHop, DestinationOptions, Routing, Fragment,
-                 Authentication, TCP, UDP, SCTP, ICMP, ICMPv6, Payload, Padding>;
+                 Authentication, TCP, UDP, SCTP, ICMP, ICMPv6, Payload, Padding, GRE, GUE>;
 
 struct Packet {
   std::vector<Layer> layers{};

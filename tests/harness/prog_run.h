@@ -29,10 +29,10 @@ struct Sizes {
   uint32_t flows = 1024;
   uint32_t pending = 1024;
   uint32_t fragments = 1024;
-  uint32_t services = 128;
-  uint32_t backends = 128;
+  uint32_t services = 256;
+  uint32_t backends = 256;
   uint32_t slots = 4096;
-  uint32_t buckets = 64;  // a power of two
+  uint32_t buckets = 128;  // a power of two
   uint32_t destinations = 64;
   bool operator==(const Sizes&) const = default;
 };

@@ -16,6 +16,21 @@ Address backend_of(Family family, uint8_t number) {
   return *Address::parse(prefix + std::to_string(number));
 }
 
+Address director_of(Family family) { return backend_of(family, 254); }
+
+std::string TunnelKind::text() const {
+  constexpr std::array names = {"ipip", "gre", "gue"};
+  return std::string(names.at(type)) + (checksum ? " with checksum" : "") +
+         (outer == Family::v4 ? " over v4" : " over v6");
+}
+
+uint16_t TunnelKind::port() const {
+  const auto found = std::ranges::find_if(all_tunnels, [this](const TunnelKind& one) {
+    return one.type == type && one.outer == outer && one.checksum == checksum;
+  });
+  return static_cast<uint16_t>(tun_port + (found - all_tunnels.begin()));
+}
+
 Cluster::Cluster(const Sizes& sizes) : director(sizes) {
   for (const Family family : families) {
     for (const uint8_t protocol : {tcp, udp, sctp}) add(family, protocol);
@@ -58,6 +73,54 @@ void Cluster::add(Family family, uint8_t protocol) {
     ids_.push_back({family, protocol, port.port, id});
   }
   director.add_service({vip_of(family), nobody_port}, protocol, {});
+  add_clamped(family, protocol);
+  add_tunnels(family, protocol);
+}
+
+void Cluster::serve(Family family, uint8_t protocol, uint16_t port, const NewBackend& backend) {
+  const uint32_t id = director.add_backend(backend);
+  director.add_service({vip_of(family), port}, protocol, {id});
+  ids_.push_back({family, protocol, port, id});
+}
+
+void Cluster::add_clamped(Family family, uint8_t protocol) {
+  way clamped{};
+  clamped.mss = clamped_mss;
+  serve(family, protocol, dr_mss_port,
+        {.endpoint = {backend_of(family, dr_mss_backend), dr_mss_port},
+         .mac = backend_mac(dr_mss_backend),
+         .way = clamped});
+  serve(family, protocol, nat_mss_port,
+        {.endpoint = {backend_of(family, nat_mss_backend), nat_backend_port},
+         .forward = FORWARDING_NAT,
+         .mac = backend_mac(nat_mss_backend),
+         .way = clamped});
+}
+
+void Cluster::add_tunnels(Family family, uint8_t protocol) {
+  for (const TunnelKind& kind : all_tunnels) {
+    way how{};
+    how.tunnel = kind.type;
+    how.checksum = kind.checksum;
+    how.mtu = tunnel_mtu;
+    how.port = kind.type == TUNNEL_GUE ? gue_port : 0;
+    how.source = kind.checksum;
+    NewBackend backend{.endpoint = {backend_of(kind.outer, tun_backend), 0},
+                       .forward = FORWARDING_TUN,
+                       .mac = backend_mac(tun_backend),
+                       .way = how,
+                       .source = director_of(kind.outer)};
+    serve(family, protocol, kind.port(), backend);
+    if (kind.type != TUNNEL_IPIP || kind.outer != family) continue;
+    backend.way.mss = clamped_mss;
+    serve(family, protocol, tun_mss_port, backend);
+    backend.way.mss = 0;
+    backend.mac.reset();
+    serve(family, protocol, tun_unresolved_port, backend);
+    backend.mac = backend_mac(tun_far_backend);
+    backend.interface = 2;
+    serve(family, protocol, tun_far_port, backend);
+  }
 }
 
 uint32_t Cluster::backend_id(Family family, uint8_t protocol, uint16_t port) const {

@@ -25,6 +25,12 @@ constexpr uint16_t nat_far_port = 85;  // by interface 2
 constexpr uint16_t dr_unresolved_port = 86;
 constexpr uint16_t nat_unresolved_port = 87;
 constexpr uint16_t gone_port = 88;
+constexpr uint16_t tun_far_port = 95;  // ipip by interface 2
+constexpr uint16_t tun_unresolved_port = 96;
+constexpr uint16_t dr_mss_port = 97;  // all of these: clamped_mss
+constexpr uint16_t nat_mss_port = 98;
+constexpr uint16_t tun_mss_port = 100;
+constexpr uint16_t tun_port = 101;     // and one more for each of all_tunnels
 constexpr uint16_t range_port = 8000;  // and 99 more, of the service on dr_port
 constexpr uint16_t unused_port = 99;   // no service
 
@@ -43,6 +49,34 @@ constexpr uint8_t dr_backend = 1;
 constexpr uint8_t nat_backend = 2;
 constexpr uint8_t dr_far_backend = 4;
 constexpr uint8_t nat_far_backend = 5;
+constexpr uint8_t tun_backend = 9;
+constexpr uint8_t tun_far_backend = 10;
+constexpr uint8_t dr_mss_backend = 12;
+constexpr uint8_t nat_mss_backend = 13;
+
+constexpr uint16_t clamped_mss = 1200;
+constexpr uint16_t tunnel_mtu = 1500;
+constexpr uint16_t gue_port = 6080;
+
+// A tunnel to an IPv4 or IPv6 address, with a vip of either family inside.
+struct TunnelKind {
+  tunnel type = TUNNEL_IPIP;
+  Family outer = Family::v4;
+  bool checksum = false;
+
+  [[nodiscard]] std::string text() const;
+  [[nodiscard]] uint16_t port() const;
+};
+inline constexpr std::array all_tunnels = {
+    TunnelKind{TUNNEL_IPIP, Family::v4},      TunnelKind{TUNNEL_IPIP, Family::v6},
+    TunnelKind{TUNNEL_GRE, Family::v4},       TunnelKind{TUNNEL_GRE, Family::v6},
+    TunnelKind{TUNNEL_GRE, Family::v4, true}, TunnelKind{TUNNEL_GRE, Family::v6, true},
+    TunnelKind{TUNNEL_GUE, Family::v4},       TunnelKind{TUNNEL_GUE, Family::v6},
+    TunnelKind{TUNNEL_GUE, Family::v4, true}, TunnelKind{TUNNEL_GUE, Family::v6, true},
+};
+
+// That the director's packets in tunnels come from.
+Address director_of(Family family);
 
 // Ids by family and protocol, where a test wants to look at one.
 class Cluster {
@@ -55,6 +89,9 @@ class Cluster {
 
  private:
   void add(Family family, uint8_t protocol);
+  void serve(Family family, uint8_t protocol, uint16_t port, const NewBackend& backend);
+  void add_clamped(Family family, uint8_t protocol);
+  void add_tunnels(Family family, uint8_t protocol);
 
   struct Id {
     Family family;

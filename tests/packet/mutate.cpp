@@ -138,9 +138,11 @@ Packet Mutator::extensions() {
 }
 
 uint16_t Mutator::service_port() {
-  constexpr std::array ports = {dr_port,     nat_port,           local_port,
-                                nobody_port, dr_far_port,        nat_far_port,
-                                gone_port,   dr_unresolved_port, range_port};
+  constexpr std::array<uint16_t, 22> ports = {
+      dr_port,      nat_port,           local_port,   nobody_port,  dr_far_port,  nat_far_port,
+      gone_port,    dr_unresolved_port, range_port,   tun_port,     tun_port + 1, tun_port + 2,
+      tun_port + 3, tun_port + 4,       tun_port + 5, tun_port + 6, tun_port + 7, tun_port + 8,
+      tun_port + 9, tun_mss_port,       dr_mss_port,  tun_far_port};
   return one_in(30) ? any<uint16_t>() : ports.at(pick(ports.size()));
 }
 
@@ -155,7 +157,9 @@ Packet Mutator::transport(bool reply) {
 }
 
 Packet Mutator::transport(uint16_t from, uint16_t to) {
-  const Payload payload(any_bytes(one_in(3) ? pick(200) : 0));
+  // Also what does not fit into a tunnel.
+  const uint32_t most = one_in(20) ? 1480 : 200;
+  const Payload payload(any_bytes(one_in(3) ? pick(most) : 0));
   if (one_in(20)) return ICMP{.type = any<uint8_t>()} / payload;
   if (one_in(3)) {
     UDP header{.sport = from, .dport = to};

@@ -20,9 +20,13 @@ struct Row {
   std::optional<size_t> cut{};  // only so many bytes of it come in
   // Byte for byte what leaves; nothing: as it came (PASS, DROP, FORWARD_LOCAL).
   std::optional<Packet> out{};
+  // tun: what the director chooses in the outer headers is taken from what leaves: the IPv4 id and
+  // GUE's source port.
+  bool in_tunnel = false;
   bool redirected = false;  // leaves by another interface
   bool valid = true;        // what leaves has right checksums
   std::function<void(Cluster&)> prepare{};
+  std::function<void(Cluster&)> restore{};  // what reset() does not
   Arrival arrival{};
 };
 
@@ -44,5 +48,7 @@ std::vector<Row> refuse_rows();
 std::vector<Row> icmp_rows();
 std::vector<Row> drop_rows();
 std::vector<Row> jumbo_rows();
+std::vector<Row> tunnel_rows();
+std::vector<Row> mss_rows();
 
 }  // namespace xlvs::test
