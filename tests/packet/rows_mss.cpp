@@ -27,6 +27,7 @@ std::vector<Case> cases() {
       {"is lowered", mss(1460), mss(clamped_mss)},
       {"is one more", mss(clamped_mss + 1), mss(clamped_mss)},
       {"is as much", mss(clamped_mss), mss(clamped_mss)},
+      {"is one less", mss(clamped_mss - 1), mss(clamped_mss - 1)},
       {"is less", mss(536), mss(536)},
       {"is the most there is", mss(65535), mss(clamped_mss)},
       {"is behind others", sack_permitted + stamps + mss(1460),
