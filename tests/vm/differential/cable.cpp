@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <stdexcept>
@@ -41,7 +42,8 @@ test::Bytes fence_frame() {
 
 unsigned type_of(const test::Bytes& frame) { return frame[12] * 256U + frame[13]; }
 
-// TCP, UDP, a fragment, or an ICMP error: not what the director's own stack says to its neighbours.
+// TCP, UDP, a fragment, a tunnel, or an ICMP error: not what the director's own stack says to its
+// neighbours.
 bool is_answer(const test::Bytes& frame) {
   if (frame.size() < ethernet + 20) return false;
   const bool is_v4 = type_of(frame) == ETH_P_IP;
@@ -49,7 +51,9 @@ bool is_answer(const test::Bytes& frame) {
   const uint8_t protocol = frame[ethernet + (is_v4 ? 9 : 6)];
   if (protocol == IPPROTO_ICMPV6) return frame.size() > ethernet + 40 && frame[ethernet + 40] < 128;
   if (!is_v4 && protocol == IPPROTO_FRAGMENT) return true;
-  return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP;
+  constexpr std::array others{IPPROTO_TCP,  IPPROTO_UDP,  IPPROTO_ICMP,
+                              IPPROTO_IPIP, IPPROTO_IPV6, IPPROTO_GRE};
+  return std::ranges::find(others, protocol) != others.end();
 }
 
 bool is_fence(const test::Bytes& frame) {

@@ -59,11 +59,19 @@ std::string service_line(const Setup& setup, const char* command) {
   return line + "\n";
 }
 
+std::string forwarding_option(const Setup& setup) {
+  if (setup.forwarding == Forwarding::nat) return " -m";
+  if (setup.forwarding != Forwarding::tun) return " -g";
+  std::string option = " -i --tun-type " + std::string(word(setup.tunnel.type));
+  if (setup.tunnel.port != 0) option += " --tun-port " + std::to_string(setup.tunnel.port);
+  if (setup.tunnel.checksum) option += " --tun-csum";
+  return option;
+}
+
 std::string server_line(const Setup& setup, const Server& server, const char* command) {
   return command + service_option(setup) + " -r " + setup.endpoint(server.number).text() +
-         (setup.forwarding == Forwarding::nat ? " -m" : " -g") + " -w " +
-         std::to_string(server.weight) + " -x " + std::to_string(server.max) + " -y " +
-         std::to_string(server.min) + "\n";
+         forwarding_option(setup) + " -w " + std::to_string(server.weight) + " -x " +
+         std::to_string(server.max) + " -y " + std::to_string(server.min) + "\n";
 }
 
 // ---- xlvs ----
@@ -86,6 +94,12 @@ Json service_json(const Setup& setup) {
                               {"expire_drained", how.expire_drained}};
   }
   if (how.one_packet) service["one_packet"] = true;
+  if (setup.forwarding == Forwarding::tun) {
+    service["tunnel"] = {{"type", word(setup.tunnel.type)},
+                         {"port", setup.tunnel.port},
+                         {"checksum", setup.tunnel.checksum}};
+    service["mss"] = "off";
+  }
   service["backends"] = Json::array();
   for (const Server& server : setup.servers) {
     service["backends"].push_back({{"address", setup.endpoint(server.number).address.text()},
@@ -145,8 +159,8 @@ Endpoint Setup::service() const {
 
 Endpoint Setup::endpoint(uint8_t number) const {
   constexpr uint16_t behind_nat = 10'000;
-  return {parse(family == AF_INET ? "10.0.0." + std::to_string(10 + number)
-                                  : "2001:db8::2:" + hex(number)),
+  const bool is_v4 = (server_family == 0 ? family : server_family) == AF_INET;
+  return {parse(is_v4 ? "10.0.0." + std::to_string(10 + number) : "2001:db8::2:" + hex(number)),
           static_cast<uint16_t>(forwarding == Forwarding::nat ? port + behind_nat : port)};
 }
 

@@ -31,6 +31,8 @@ struct Setup {
   Forwarding forwarding = Forwarding::dr;  // by NAT, servers listen on another port
   Scheduling scheduling;
   std::vector<Server> servers;  // in the order in which they came
+  Tunnel tunnel{};
+  int server_family = 0;  // tun; 0: the same
 
   [[nodiscard]] const Server* find(uint8_t number) const;
   [[nodiscard]] Endpoint service() const;

@@ -37,7 +37,7 @@ ip -batch - <<'IP'
 link set lo up
 address add 10.0.0.254/24 dev eth0
 address add 2001:db8::fe/64 dev eth0 nodad
-link set eth0 up
+link set eth0 up mtu 1500
 route add local 10.0.0.96/27 dev lo
 route add local 10.0.0.128/26 dev lo
 route add local 2001:db8::1:0/112 dev lo

@@ -10,6 +10,7 @@
 #include "loader/base/log.h"
 #include "loader/state/words.h"
 #include "tests/vm/differential/errors.h"
+#include "tests/vm/differential/frames.h"
 #include "tests/vm/differential/generate.h"
 #include "tests/vm/differential/ipvs_side.h"
 #include "tests/vm/differential/runner.h"
@@ -36,6 +37,7 @@ struct Options {
   uint32_t cases = 500;
   bool sequences = false;
   bool errors = false;
+  bool frames = false;
   bool verbose = false;
 };
 
@@ -139,6 +141,7 @@ int run(const Options& options) {
   Runner runner(ipvs, xlvs);
   Totals totals;
   const auto begin = std::chrono::steady_clock::now();
+  if (options.frames) return compare_frames(ipvs, xlvs) ? 0 : 1;
   if (options.sequences) {
     run_sequences(runner, totals);
   } else if (options.errors) {
@@ -165,6 +168,7 @@ int main(int argc, char** argv) {
   app.add_option("--cases", options.cases, "how many");
   app.add_flag("--sequences", options.sequences, "what IPVS is known to choose, instead");
   app.add_flag("--errors", options.errors, "ICMP errors and what becomes of them, instead");
+  app.add_flag("--frames", options.frames, "what leaves by tunnels, byte for byte, instead");
   app.add_flag("-v,--verbose", options.verbose, "print every case");
   CLI11_PARSE(app, argc, argv);
   return xlvs::differential::run(options);

@@ -21,6 +21,8 @@ namespace xlvs::differential {
 
 namespace {
 
+constexpr uint16_t tunnel_mtu = 1500;
+
 const std::string pins = data_plane::default_pins;
 
 // The director's address answers ARP; nobody else has to be known.
@@ -105,7 +107,9 @@ void XlvsSide::configure(const Setup& setup) {
   }
   apply(*loaded.configuration, [&](const Service&, const Backend& backend, bool) {
     const Mac mac = test::backend_mac(number_of(setup, backend.endpoint));
-    return Observation{Observation::Checked::up, true, Egress{mac, 1}};
+    const std::string own = backend.endpoint.address.is_v4() ? "10.0.0.254" : "2001:db8::fe";
+    return Observation{Observation::Checked::up, true, Egress{mac, 1},
+                       TunnelWay{*Address::parse(own), tunnel_mtu}};
   });
 }
 
