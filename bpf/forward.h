@@ -52,9 +52,12 @@ static __always_inline enum verdict forward_nat(struct packet *pkt, const struct
 	return transmit(pkt, to, FORWARD_NAT);
 }
 
-/* The frame has grown when it is in the tunnel, so its start is found again. */
+/*
+ * The frame has grown when it is in the tunnel, so its start is found again. `too_big`: what
+ * becomes of a packet that does not fit.
+ */
 static __always_inline enum verdict forward_tun(struct xdp_md *ctx, struct packet *pkt,
-						const struct backend *backend)
+						const struct backend *backend, enum verdict too_big)
 {
 	union next_hop to = { .word = READ_ONCE(backend->next_hop.word) };
 	union way way = { .word = READ_ONCE(backend->way.word) };
@@ -68,7 +71,7 @@ static __always_inline enum verdict forward_tun(struct xdp_md *ctx, struct packe
 	if (verdict == FORWARD_TUN && way.checksum)
 		verdict = seal_tunnel(ctx, pkt);
 	if (verdict == REFUSE_TOO_BIG)
-		return refuse(ctx, pkt, verdict);
+		return too_big == REFUSE_TOO_BIG ? refuse(ctx, pkt, verdict) : too_big;
 	if (verdict != FORWARD_TUN)
 		return verdict == NEXT ? DROP_NO_ROOM : verdict;
 	pkt->eth = (void *)(long)ctx->data;
@@ -98,7 +101,22 @@ static __always_inline enum verdict forward(struct xdp_md *ctx, struct packet *p
 	case FORWARDING_LOCAL:
 		return forward_local(pkt);
 	case FORWARDING_TUN:
-		return forward_tun(ctx, pkt, backend);
+		return forward_tun(ctx, pkt, backend, REFUSE_TOO_BIG);
 	}
 	return DROP_NO_NEIGHBOUR;
+}
+
+/*
+ * What was looked at in a function of its own, where its pointers were lost: a later fragment or an
+ * ICMP error, which no ICMP error may speak of (RFC 1122, 3.2.2; RFC 4443, 2.4).
+ */
+static __always_inline enum verdict forward_tun_unanswered(struct xdp_md *ctx, struct packet *pkt)
+{
+	__u32 id = pkt->backend;
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+
+	pkt->interface = find_interface(ctx->ingress_ifindex);
+	if (!backend || !place(ctx, pkt))
+		return DROP_NO_ROOM;
+	return forward_tun(ctx, pkt, backend, DROP_TOO_BIG);
 }

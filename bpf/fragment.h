@@ -88,6 +88,8 @@ static __always_inline enum verdict follow_to_backend(struct packet *pkt,
 				FORWARD_NAT);
 	case FORWARDING_LOCAL:
 		return forward_local(pkt);
+	case FORWARDING_TUN:
+		return NEXT;
 	}
 	return DROP_FRAGMENT;
 }
@@ -114,8 +116,9 @@ static __always_inline bool is_still_intact(struct xdp_md *ctx, const struct pac
 }
 
 /*
- * For a fragment that is not the first. The verifier sees pointers in `pkt` as numbers; the copy
- * with its own is made after all calls, since the stack has no room to keep it.
+ * For a fragment that is not the first; NEXT is that it goes by a tunnel. The verifier sees
+ * pointers in `pkt` as numbers; the copy with its own is made after all calls, since the stack has
+ * no room to keep it.
  */
 __attribute__((noinline)) int follow_first(struct xdp_md *ctx, struct packet *pkt)
 {

@@ -298,7 +298,8 @@ static __always_inline bool translate(const struct packet *pkt, __u32 offset, bo
 	return true;
 }
 
-/* To the backend of a flow. `ports`: where the quoted ones are. */
+/* To the backend of a flow; NEXT is that it goes by a tunnel. `ports`: where the quoted ones are.
+ */
 __attribute__((noinline)) int forward_error(struct xdp_md *ctx, struct packet *came, __u32 ports)
 {
 	struct backend *backend;
@@ -320,6 +321,8 @@ __attribute__((noinline)) int forward_error(struct xdp_md *ctx, struct packet *c
 		came->action = XDP_PASS;
 		return FORWARD_LOCAL;
 	}
+	if (backend->forwarding == FORWARDING_TUN)
+		return NEXT;
 	to.word = READ_ONCE(backend->next_hop.word);
 	if (!to.word)
 		return DROP_NO_NEIGHBOUR;
@@ -334,6 +337,7 @@ __attribute__((noinline)) int forward_error(struct xdp_md *ctx, struct packet *c
 		break;
 	case FORWARDING_DR:
 	case FORWARDING_LOCAL:
+	case FORWARDING_TUN:
 		break;
 	}
 	verdict = transmit(&pkt, to, FORWARD_ICMP);

@@ -37,6 +37,7 @@
 	X(DROP_BAD_LENGTH,        DROP,    "a header or chunk too long for its packet, or too short") \
 	X(DROP_FRAGMENT,          DROP,    "a fragment whose first was refused or dropped")        \
 	X(DROP_SCTP_FRAGMENT,     DROP,    "SCTP in fragments, where NAT would change its port")   \
+	X(DROP_TOO_BIG,           DROP,    "too big for its tunnel, and not to be answered")          \
 	X(DROP_TTL,               DROP,    "TTL or hop limit is used up")                          \
 	X(DROP_NO_NEIGHBOUR,      DROP,    "the backend's MAC address is not known")               \
 	X(DROP_FLOW_BUSY,         DROP,    "the flow's record is being replaced")                  \

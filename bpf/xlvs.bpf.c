@@ -198,11 +198,15 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 	__u64 service;
 
 	TRY(parse(ctx, pkt));
-	if (is_later_fragment(pkt))
-		return follow_first(ctx, pkt);
+	if (is_later_fragment(pkt)) {
+		TRY(follow_first(ctx, pkt));
+		return forward_tun_unanswered(ctx, pkt);
+	}
 	verdict = parse_transport(pkt);
-	if (verdict == PASS_NOT_TRANSPORT && is_icmp(pkt) && !is_fragment(pkt))
-		return follow_error(ctx, pkt);
+	if (verdict == PASS_NOT_TRANSPORT && is_icmp(pkt) && !is_fragment(pkt)) {
+		TRY(follow_error(ctx, pkt));
+		return forward_tun_unanswered(ctx, pkt);
+	}
 	TRY(verdict);
 	service = find_service(&pkt->flow);
 	if (!service)

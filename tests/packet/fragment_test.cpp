@@ -305,6 +305,34 @@ TEST_P(Families, ANewFirstReplacesTheOld) {
   EXPECT_EQ(verdict_name(director().run(next.at(1)).verdict), "FORWARD_NAT");
 }
 
+// ---- by tunnels ----
+
+// Behind the outer headers each is what it would be by direct routing.
+TEST_P(Families, EachGoesByTheTunnel) {
+  for (const TunnelKind& kind : all_tunnels) {
+    const Cut cut{.size = 1208};
+    const auto in = split(to_vip(kind.port()), cut);
+    const auto direct = split(wire.to_backend() / UDP{.dport = kind.port()} / text(), cut);
+    for (size_t number = 0; number < in.size(); ++number) {
+      const Outcome outcome = director().run(in[number]);
+      ASSERT_EQ(verdict_name(outcome.verdict), "FORWARD_TUN") << kind.text();
+      const auto size = static_cast<ptrdiff_t>(direct[number].size() - 14);
+      const Bytes inside(outcome.frame.end() - size, outcome.frame.end());
+      EXPECT_EQ(inside, Bytes(direct[number].end() - size, direct[number].end())) << kind.text();
+      EXPECT_EQ(verify(outcome.frame).value_or(""), "") << kind.text();
+    }
+  }
+}
+
+// RFC 1122, 3.2.2: an ICMP error speaks of a first fragment alone.
+TEST_P(Families, OnlyAFirstThatDoesNotFitIntoTheTunnelIsAnswered) {
+  const auto too_big = split(to_vip(tun_port));
+  EXPECT_EQ(verdict_name(director().run(too_big.at(0)).verdict), "REFUSE_TOO_BIG");
+  expect_drop(too_big.at(1), DROP_FRAGMENT);
+  director().run(split(to_vip(tun_port), {.size = 1208}).at(0));
+  expect_drop(too_big.at(1), DROP_TOO_BIG);
+}
+
 // ---- what they do not do ----
 
 TEST_P(Families, LaterOnesNeitherConfirmNorTouchAFlow) {

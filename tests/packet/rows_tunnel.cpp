@@ -170,6 +170,30 @@ void add_taken(std::vector<Row>& rows, const TunnelKind& kind) {
   add_v6("class with CE", {.traffic_class = 0xbb}, {.tos = 0xba, .dont_fragment = false});
 }
 
+// What speaks of the backend's answer goes to it by the tunnel; where it does not fit, that is not
+// answered by another error.
+void add_error(std::vector<Row>& rows, const Wire& wire, const TunnelKind& kind) {
+  const bool v4 = wire.family == Family::v4;
+  const Packet answer = wire.ip(vip_of(wire.family), client_of(wire.family), 64) /
+                        UDP{.sport = kind.port(), .dport = client_port};
+  const Packet unreachable =
+      v4 ? Packet(ICMP{.type = 3, .code = 3}) : Packet(ICMPv6{.type = 1, .code = 4});
+  const Packet error = unreachable / quote(answer);
+  const auto narrow = static_cast<uint16_t>(overhead(kind) + 2 * ip_size(wire.family) + 15);
+  rows.push_back({.name = wire.text() + " by " + kind.text() + ": ICMP error",
+                  .before = {wire.to_vip() / UDP{.dport = kind.port()}},
+                  .in = wire.to_vip() / error,
+                  .verdict = FORWARD_TUN,
+                  .out = in_tunnel(wire, kind) / error,
+                  .in_tunnel = true});
+  rows.push_back({.name = wire.text() + " by " + kind.text() + ": ICMP error too big by a byte",
+                  .before = {wire.to_vip() / UDP{.dport = kind.port()}},
+                  .in = wire.to_vip() / error,
+                  .verdict = DROP_TOO_BIG,
+                  .prepare = [=](Cluster& cluster) { set_mtu(cluster, wire, kind, narrow); },
+                  .restore = [=](Cluster& cluster) { set_mtu(cluster, wire, kind, tunnel_mtu); }});
+}
+
 void add_ends(std::vector<Row>& rows, const Wire& wire) {
   const TunnelKind kind{TUNNEL_IPIP, wire.family};
   rows.push_back({.name = wire.text() + " tun: by another interface",
@@ -197,6 +221,7 @@ std::vector<Row> tunnel_rows() {
     for (const TunnelKind& kind : all_tunnels) {
       add_kind(rows, wire, kind);
       add_too_big(rows, wire, kind);
+      add_error(rows, wire, kind);
     }
     add_ends(rows, wire);
   });
