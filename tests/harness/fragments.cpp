@@ -22,13 +22,6 @@ void set_word(Bytes& bytes, size_t offset, size_t value) {
   bytes.at(offset + 1) = static_cast<uint8_t>(value);
 }
 
-// Where the IP header begins.
-size_t network_offset(const Bytes& frame) {
-  size_t offset = 14;
-  while (word_at(frame, offset - 2) == 0x8100 || word_at(frame, offset - 2) == 0x88a8) offset += 4;
-  return offset;
-}
-
 bool is_v4(const Bytes& frame) { return frame.at(network_offset(frame)) >> 4 == 4; }
 
 void append(Bytes& to, const Bytes& from, size_t begin, size_t end) {
@@ -140,6 +133,12 @@ Bytes addresses(const Piece& piece) {
 }
 
 }  // namespace
+
+size_t network_offset(const Bytes& frame) {
+  size_t offset = 14;
+  while (word_at(frame, offset - 2) == 0x8100 || word_at(frame, offset - 2) == 0x88a8) offset += 4;
+  return offset;
+}
 
 std::vector<Bytes> split(const Bytes& frame, const Cut& cut) {
   const size_t network = network_offset(frame);

@@ -9,6 +9,9 @@
 
 namespace xlvs::test {
 
+// Where the IP header is, behind the link header and what tags there are; bytes.
+size_t network_offset(const Bytes& frame);
+
 // How a frame is cut into fragments.
 struct Cut {
   size_t size = 1480;     // bytes of each part; a multiple of 8
