@@ -38,7 +38,8 @@ static __always_inline bool is_over(const struct packet *pkt, const struct flow 
 
 static __always_inline void count_opened(const struct packet *pkt)
 {
-	struct backend_counters *counters = bpf_map_lookup_elem(&backend_counters, &pkt->backend);
+	__u32 id = pkt->backend;
+	struct backend_counters *counters = bpf_map_lookup_elem(&backend_counters, &id);
 
 	if (counters)
 		counters->flows++;
@@ -48,15 +49,26 @@ static __always_inline void count_opened(const struct packet *pkt)
 static __attribute__((noinline)) long put_flow(void *map, const struct packet *pkt,
 					       enum flow_state state, bool persistent)
 {
-	struct flow flow = {
+	struct flow_key key = pkt->flow;
+	struct flow *flow = draft();
+
+	if (!flow)
+		return -1;
+	*flow = (struct flow){
 		.state = state,
 		.nonce = bpf_get_prandom_u32(),
 		.last_seen = pkt->now,
 		.backend = pkt->backend,
 		.persistent = persistent,
 	};
+	return bpf_map_update_elem(map, &key, flow, BPF_NOEXIST);
+}
 
-	return bpf_map_update_elem(map, &pkt->flow, &flow, BPF_NOEXIST);
+static __attribute__((noinline)) long delete_opening(const struct packet *pkt)
+{
+	struct flow_key key = pkt->flow;
+
+	return bpf_map_delete_elem(&pending, &key);
 }
 
 /* Records a flow's opening. */
@@ -94,8 +106,7 @@ static __always_inline void confirm(struct xdp_md *ctx, struct packet *pkt, stru
 	}
 	if (persistent)
 		confirm_template(&pkt->flow, pkt->service, pkt->backend, pkt->now);
-	count_confirmed(pkt->backend, pkt->flow.protocol, state,
-			bpf_map_delete_elem(&pending, &pkt->flow) ? 0 : -1);
+	count_confirmed(pkt->backend, pkt->flow.protocol, state, delete_opening(pkt) ? 0 : -1);
 	if (backend->forwarding != FORWARDING_NAT)
 		return;
 	if (put_reply(&flows, ctx, pkt, backend)) {
@@ -126,8 +137,8 @@ static __always_inline struct backend *meet_confirmed(struct packet *pkt, struct
 	return backend;
 }
 
-static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct packet *pkt,
-						    struct flow *flow)
+/* Does the opening's backend serve the packet? Else the opening is void. */
+static __always_inline bool meet_pending(struct xdp_md *ctx, struct packet *pkt, struct flow *flow)
 {
 	__u64 word = READ_ONCE(FLOW_WORD(flow));
 	enum flow_state state = flow_state(word);
@@ -135,12 +146,12 @@ static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct p
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 
 	if (!backend || NONCE(READ_ONCE(FLOW_WORD(flow))) != NONCE(word))
-		return NULL;
+		return false;
 	if (is_over(pkt, flow, state, backend)) {
 		delete_reply(&pkt->flow, backend);
-		if (!bpf_map_delete_elem(&pending, &pkt->flow))
+		if (!delete_opening(pkt))
 			count_pending(id, backend, pkt->flow.protocol, -1);
-		return NULL;
+		return false;
 	}
 	touch(flow, pkt->now);
 	pkt->backend = id;
@@ -150,20 +161,19 @@ static __always_inline struct backend *meet_pending(struct xdp_md *ctx, struct p
 		confirm(ctx, pkt, flow, word, backend);
 	else
 		renew_reply(ctx, pkt, backend);
-	return backend;
+	return true;
 }
 
-/* The backend that the packet's flow was given to; NULL if there is no such flow. */
-static __always_inline struct backend *find_flow(struct xdp_md *ctx, struct packet *pkt)
+/* The record of the packet's flow; else NULL, and `opening` is that of its opening, if there is
+ * one. */
+static __always_inline struct flow *find_flow(const struct packet *pkt, struct flow **opening)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, &pkt->flow), *opening;
+	struct flow *flow = bpf_map_lookup_elem(&flows, &pkt->flow);
 
-	if (!flow) {
-		opening = bpf_map_lookup_elem(&pending, &pkt->flow);
-		if (opening)
-			return meet_pending(ctx, pkt, opening);
-		/* As in find_record(). */
-		flow = bpf_map_lookup_elem(&flows, &pkt->flow);
-	}
-	return flow ? meet_confirmed(pkt, flow) : NULL;
+	*opening = NULL;
+	if (flow)
+		return flow;
+	*opening = bpf_map_lookup_elem(&pending, &pkt->flow);
+	/* As in find_record(). */
+	return *opening ? NULL : bpf_map_lookup_elem(&flows, &pkt->flow);
 }

@@ -21,7 +21,7 @@ static __always_inline enum verdict transmit(struct packet *pkt, union next_hop 
 	egress = &settings.interfaces[slot];
 	write_macs(pkt->eth, to, (union next_hop){ .word = READ_ONCE(egress->self.word) });
 	pkt->action = XDP_TX;
-	if (egress != pkt->interface)
+	if (to.hop.interface != pkt->interface)
 		pkt->action = bpf_redirect(egress->ifindex, 0);
 	return done;
 }
@@ -115,7 +115,6 @@ static __always_inline enum verdict forward_tun_unanswered(struct xdp_md *ctx, s
 	__u32 id = pkt->backend;
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 
-	pkt->interface = find_interface(ctx->ingress_ifindex);
 	if (!backend || !place(ctx, pkt))
 		return DROP_NO_ROOM;
 	return forward_tun(ctx, pkt, backend, DROP_TOO_BIG);

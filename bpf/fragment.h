@@ -37,12 +37,13 @@ static __always_inline struct fragment_key fragment_key(const struct packet *pkt
 }
 
 /*
- * Remembers what became of a first fragment. `reply`: the record of the way back, if it went there.
+ * Remembers what became of a first fragment. `vip`: whence it goes to a client by `next_hop`, if it
+ * is a reply.
  * What is refused or dropped is remembered as well, since the others are as little the stack's.
  * A function of its own, here and below: the verifier looks at it once.
  */
 __attribute__((noinline)) int remember_first(const struct packet *pkt, int verdict,
-					     const struct flow *reply)
+					     const struct address *vip, __u64 next_hop)
 {
 	enum verdict_class class = class_of(verdict);
 	struct first_fragment first = {};
@@ -57,10 +58,10 @@ __attribute__((noinline)) int remember_first(const struct packet *pkt, int verdi
 	first.until = pkt->now + seconds * READ_ONCE(settings.second);
 	if (class == FORWARD)
 		first.backend = pkt->backend;
-	if (reply) {
+	if (vip) {
 		first.is_reply = 1;
-		first.next_hop = reply->next_hop;
-		first.vip = reply->vip;
+		first.next_hop = (union next_hop){ .word = next_hop };
+		first.vip = *vip;
 	}
 	bpf_map_update_elem(&fragments, &key, &first, BPF_ANY);
 	return 0;
@@ -124,7 +125,6 @@ __attribute__((noinline)) int follow_first(struct xdp_md *ctx, struct packet *pk
 {
 	const struct first_fragment *found;
 	struct first_fragment first;
-	struct interface *interface;
 	struct backend *backend;
 	struct packet later;
 	enum verdict verdict;
@@ -146,10 +146,8 @@ __attribute__((noinline)) int follow_first(struct xdp_md *ctx, struct packet *pk
 		return DROP_FRAGMENT;
 	if (!is_still_intact(ctx, pkt))
 		return DROP_BAD_CHECKSUM;
-	interface = find_interface(ctx->ingress_ifindex);
 
 	later = *pkt;
-	later.interface = interface;
 	if (!place(ctx, &later))
 		return DROP_NO_ROOM;
 	verdict = first.is_reply ? follow_to_client(&later, &first)

@@ -53,19 +53,19 @@ struct packet {
 
 	struct flow_key flow; /* as a client's packet: source is the client */
 	struct fragment fragment;
-	struct interface *interface; /* that it came in by */
-	__u32 now;		     /* jiffies, the low 32 bits */
-	__u32 service;		     /* id, 0 if none */
-	__u32 backend;		     /* id, 0 if none yet */
-	__u16 transport_offset;	     /* from network, bytes */
-	__u16 length;		     /* IP packet, bytes, headers included */
-	__u16 network_offset;	     /* from eth, bytes */
-	__u8 by_ports; /* 1: the service has the port in a range; a bool would be a branch more */
+	__u32 now;		/* jiffies, the low 32 bits */
+	__u32 service;		/* id, 0 if none */
+	__u32 backend;		/* id, 0 if none yet */
+	__u16 transport_offset; /* from network, bytes */
+	__u16 length;		/* IP packet, bytes, headers included */
+	__u16 network_offset;	/* from eth, bytes */
+	__u16 interface; /* that it came in by, as a next_hop has it; 0: xlvs was not told of it */
+	__u8 by_ports;	 /* 1: the service has the port in a range; a bool would be a branch more */
 	bool is_v4;
-	bool opens;		/* a flow: TCP's SYN, SCTP's INIT; of UDP, every packet */
-	bool closes;		/* FIN; SHUTDOWN */
-	bool resets;		/* RST; ABORT, and what ends a SHUTDOWN */
-	enum xdp_action action; /* of a forwarded packet */
+	bool opens;  /* a flow: TCP's SYN, SCTP's INIT; of UDP, every packet */
+	bool closes; /* FIN; SHUTDOWN */
+	bool resets; /* RST; ABORT, and what ends a SHUTDOWN */
+	__u8 action; /* enum xdp_action, of a forwarded packet */
 };
 
 static __always_inline bool is_tcp(const struct packet *pkt)

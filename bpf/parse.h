@@ -30,10 +30,15 @@ struct ipv6_extension {
  * XDP sees frames for others (flooded, promiscuous), and with DR the vip stays the destination: a
  * standby director would forward them a second time.
  */
-static __always_inline bool is_for_us(const struct packet *pkt)
+static __always_inline bool is_for_us(struct xdp_md *ctx, struct packet *pkt)
 {
-	union next_hop self = { .word = READ_ONCE(pkt->interface->self.word) };
+	struct interface *interface = find_interface(ctx->ingress_ifindex);
+	union next_hop self;
 
+	if (!interface)
+		return false;
+	self.word = READ_ONCE(interface->self.word);
+	pkt->interface = self.hop.interface;
 	return *(__u32 *)pkt->eth->h_dest == *(__u32 *)self.hop.mac &&
 	       *(__u16 *)(pkt->eth->h_dest + 4) == *(__u16 *)(self.hop.mac + 4);
 }
@@ -257,8 +262,7 @@ static __always_inline enum verdict parse(struct xdp_md *ctx, struct packet *pkt
 	pkt->end = (void *)(long)ctx->data_end;
 	if ((void *)(pkt->eth + 1) > pkt->end)
 		return PASS_MALFORMED;
-	pkt->interface = find_interface(ctx->ingress_ifindex);
-	if (!pkt->interface || !is_for_us(pkt))
+	if (!is_for_us(ctx, pkt))
 		return PASS_NOT_OUR_MAC;
 
 	TRY(skip_tags(ctx, pkt, &protocol));

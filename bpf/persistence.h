@@ -11,10 +11,14 @@
 #include "bpf/packet.h"
 #include "bpf/record.h"
 
-static __always_inline struct flow make_template(const struct service *service, __u32 backend,
-						 __u32 now)
+static __always_inline long put_template(void *map, const struct flow_key *key,
+					 const struct service *service, __u32 backend, __u32 now)
 {
-	return (struct flow){
+	struct flow *template = draft();
+
+	if (!template)
+		return -1;
+	*template = (struct flow){
 		.state = FLOW_TEMPLATE,
 		.nonce = bpf_get_prandom_u32(),
 		.last_seen = now,
@@ -22,6 +26,7 @@ static __always_inline struct flow make_template(const struct service *service, 
 		.timeout = service->persistence * READ_ONCE(settings.second),
 		.held = now,
 	};
+	return bpf_map_update_elem(map, key, template, BPF_NOEXIST);
 }
 
 static __always_inline bool is_void(const struct service *service, __u32 service_id, __u32 id)
@@ -69,9 +74,8 @@ static __attribute__((noinline)) int
 open_template(const struct flow_key *flow, const struct service *service, __u32 backend, __u32 now)
 {
 	struct flow_key key = template_key(flow, service);
-	struct flow template = make_template(service, backend, now);
 
-	return bpf_map_update_elem(&pending, &key, &template, BPF_NOEXIST);
+	return put_template(&pending, &key, service, backend, now);
 }
 
 /* A flow of the template is confirmed, and so is the template, also if pending has evicted it. */
@@ -79,15 +83,13 @@ static __attribute__((noinline)) int confirm_template(const struct flow_key *flo
 						      __u32 backend, __u32 now)
 {
 	struct service *service = bpf_map_lookup_elem(&services, &service_id);
-	struct flow template;
 	struct flow_key key;
 	long err;
 
 	if (!service || !service->persistence)
 		return 0;
 	key = template_key(flow, service);
-	template = make_template(service, backend, now);
-	err = bpf_map_update_elem(&flows, &key, &template, BPF_NOEXIST);
+	err = put_template(&flows, &key, service, backend, now);
 	if (!err || err == -17 /* EEXIST */)
 		bpf_map_delete_elem(&pending, &key);
 	return 0;

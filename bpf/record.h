@@ -59,6 +59,23 @@ static __always_inline struct flow_key template_key(const struct flow_key *flow,
 	return key;
 }
 
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* Where a record is written before it is put into a map: the stack has no room for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow);
+} drafts SEC(".maps");
+
+static __always_inline struct flow *draft(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&drafts, &zero);
+}
+
 /* ---- finding ------------------------------------------------------------------------------ */
 
 /*

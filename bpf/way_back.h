@@ -46,7 +46,11 @@ static __attribute__((noinline)) long put_reply_to(void *map, const struct packe
 						   __u32 generation)
 {
 	struct flow_key key = reply_key(&pkt->flow, backend);
-	struct flow reply = {
+	struct flow *reply = draft();
+
+	if (!reply)
+		return -1;
+	*reply = (struct flow){
 		.state = FLOW_ESTABLISHED,
 		.nonce = bpf_get_prandom_u32(),
 		.last_seen = pkt->now,
@@ -56,21 +60,30 @@ static __attribute__((noinline)) long put_reply_to(void *map, const struct packe
 		.vip_port = pkt->flow.server_port,
 		.route_generation = generation,
 	};
+	return bpf_map_update_elem(map, &key, reply, BPF_ANY);
+}
 
-	return bpf_map_update_elem(map, &key, &reply, BPF_ANY);
+/* Where the packet came from, as the word of a next_hop. */
+static __always_inline __u64 previous_hop(struct xdp_md *ctx, const struct packet *pkt)
+{
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+	union next_hop back = { .hop.interface = pkt->interface };
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return 0;
+	__builtin_memcpy(back.hop.mac, eth->h_source, sizeof(back.hop.mac));
+	return back.word;
 }
 
 /* Records the way back in `flows` or `pending`. */
 static __always_inline long put_reply(void *map, struct xdp_md *ctx, struct packet *pkt,
 				      const struct backend *backend)
 {
-	union next_hop back = { .hop.interface = pkt->interface->self.hop.interface };
 	__u32 generation = READ_ONCE(settings.route_generation); /* before the route itself */
+	__u64 back = route_to_client(ctx, &pkt->flow.server, &pkt->flow.client, pkt->is_v4,
+				     previous_hop(ctx, pkt));
 
-	__builtin_memcpy(back.hop.mac, pkt->eth->h_source, sizeof(back.hop.mac));
-	back.word =
-		route_to_client(ctx, &pkt->flow.server, &pkt->flow.client, pkt->is_v4, back.word);
-	return put_reply_to(map, pkt, backend, back.word, generation);
+	return put_reply_to(map, pkt, backend, back, generation);
 }
 
 static __always_inline bool same_address(const struct address *a, const struct address *b)

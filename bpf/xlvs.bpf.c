@@ -155,41 +155,72 @@ static __always_inline enum verdict choose(struct packet *pkt, const struct serv
 	return verdict;
 }
 
-/* A packet of no known flow. */
-static __always_inline enum verdict begin(struct xdp_md *ctx, struct packet *pkt,
-					  struct backend **chosen)
+/*
+ * A packet of no known flow: NEXT, and it has a backend; or what is to become of it. A function of
+ * its own, since it is not the way of most packets: the verifier looks at it once, and sees
+ * pointers in `pkt` as numbers.
+ */
+__attribute__((noinline)) int begin(struct xdp_md *ctx, struct packet *pkt)
 {
-	__u32 id = pkt->service;
-	struct service *service = bpf_map_lookup_elem(&services, &id);
-	enum verdict verdict;
+	struct service *service;
+	struct backend *backend;
+	__u32 id;
 
+	if (!pkt)
+		return DROP_NO_ROOM;
 	/* Maybe an answer to the director's own; if it is not, its stack refuses it by itself. */
-	if (!pkt->opens && pkt->by_ports)
-		return PASS_NO_FLOW;
 	if (!pkt->opens)
-		return refuse(ctx, pkt, REFUSE_NO_FLOW);
+		return pkt->by_ports ? PASS_NO_FLOW : REFUSE_NO_FLOW;
+	id = pkt->service;
+	service = bpf_map_lookup_elem(&services, &id);
 	if (!service)
 		return DROP_FLOW_BUSY;
-	verdict = choose(pkt, service, chosen);
-	if (verdict != NEXT)
-		return refuse(ctx, pkt, verdict);
+	TRY(choose(pkt, service, &backend));
 	if (!service->one_packet)
-		return open_flow(ctx, pkt, *chosen, service->persistence && !(*chosen)->fallback);
+		return open_flow(ctx, pkt, backend, service->persistence && !backend->fallback);
 	count_opened(pkt);
-	renew_reply(ctx, pkt, *chosen);
+	renew_reply(ctx, pkt, backend);
 	return NEXT;
+}
+
+/* What has become of the packet's opening; nonzero if that has a backend. Likewise. */
+__attribute__((noinline)) int go_on(struct xdp_md *ctx, struct packet *pkt, struct flow *opening)
+{
+	return pkt && opening && meet_pending(ctx, pkt, opening);
+}
+
+/* The packet has no confirmed flow; afterwards its pointers are found again. */
+static __always_inline enum verdict admit(struct xdp_md *ctx, struct packet *pkt,
+					  struct flow *opening)
+{
+	enum verdict verdict;
+
+	if (!opening || !go_on(ctx, pkt, opening)) {
+		verdict = begin(ctx, pkt);
+		if (class_of(verdict) == REFUSE)
+			return refuse(ctx, pkt, verdict);
+		TRY(verdict);
+	}
+	return place(ctx, pkt) ? NEXT : DROP_NO_ROOM;
 }
 
 /* The packet is sent to a service. */
 static __always_inline enum verdict serve(struct xdp_md *ctx, struct packet *pkt)
 {
-	struct backend *backend;
+	struct flow *flow, *opening;
+	struct backend *backend = NULL;
+	__u32 id;
 
 	TRY(inspect(ctx, pkt));
-	backend = find_flow(ctx, pkt);
-	if (!backend)
-		TRY(begin(ctx, pkt, &backend));
-	return forward(ctx, pkt, backend);
+	flow = find_flow(pkt, &opening);
+	if (flow)
+		backend = meet_confirmed(pkt, flow);
+	if (!backend) {
+		TRY(admit(ctx, pkt, opening));
+		id = pkt->backend;
+		backend = bpf_map_lookup_elem(&backends, &id);
+	}
+	return backend ? forward(ctx, pkt, backend) : DROP_NO_ROOM;
 }
 
 static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *pkt)
@@ -216,7 +247,7 @@ static __always_inline enum verdict balance(struct xdp_md *ctx, struct packet *p
 	pkt->by_ports = service >> 32;
 	verdict = serve(ctx, pkt);
 	if (is_fragment(pkt))
-		remember_first(pkt, verdict, NULL);
+		remember_first(pkt, verdict, NULL, 0);
 	return verdict;
 }
 
