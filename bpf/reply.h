@@ -112,8 +112,8 @@ static __always_inline enum verdict reply(struct xdp_md *ctx, struct packet *pkt
 	record = find_answered(pkt);
 	if (!record)
 		return PASS_REPLY_NO_FLOW;
+	word = READ_ONCE(FLOW_WORD(record)); /* before the route, which takes a while */
 	reroute(ctx, record, &pkt->flow.server, pkt->is_v4);
-	word = READ_ONCE(FLOW_WORD(record));
 	backend = READ_ONCE(record->backend);
 	sender.vip = record->vip;
 	sender.vip_port = READ_ONCE(record->vip_port);
