@@ -67,9 +67,9 @@ static __always_inline enum verdict forward_tun(struct xdp_md *ctx, struct packe
 		return DROP_NO_NEIGHBOUR;
 	if (!take_hop(pkt))
 		return DROP_TTL;
-	verdict = enter_tunnel(ctx, pkt);
+	verdict = enter_tunnel(ctx, pkt, way.word);
 	if (verdict == FORWARD_TUN && way.checksum)
-		verdict = seal_tunnel(ctx, pkt);
+		verdict = seal_tunnel(ctx, pkt, way.word);
 	if (verdict == REFUSE_TOO_BIG)
 		return too_big == REFUSE_TOO_BIG ? refuse(ctx, pkt, verdict) : too_big;
 	if (verdict != FORWARD_TUN)

@@ -200,11 +200,11 @@ __attribute__((noinline)) __u64 sum_up(struct xdp_md *ctx, __u32 offset, __u32 l
  * The checksum of a packet that enter_tunnel() has put into a tunnel with one; the field holds the
  * sum over what else is covered. A call of its own, since the stack has no room for one in another.
  */
-__attribute__((noinline)) int seal_tunnel(struct xdp_md *ctx, const struct packet *pkt)
+__attribute__((noinline)) int seal_tunnel(struct xdp_md *ctx, const struct packet *pkt, __u64 word)
 {
 	__u32 id, ip_size, length;
 	struct backend *backend;
-	union way way;
+	union way way = { .word = word };
 	__u64 offset, sum;
 	__sum16 *check;
 
@@ -214,7 +214,6 @@ __attribute__((noinline)) int seal_tunnel(struct xdp_md *ctx, const struct packe
 	backend = bpf_map_lookup_elem(&backends, &id);
 	if (!backend)
 		return DROP_NO_NEIGHBOUR;
-	way.word = READ_ONCE(backend->way.word);
 	ip_size = ip_size_of(is_mapped(&backend->ip));
 	length = pkt->length + tunnel_overhead(way, is_mapped(&backend->ip)) - ip_size;
 	offset = pkt->network_offset + ip_size;
@@ -308,10 +307,10 @@ static __always_inline bool write_headers(struct packet *frame, const struct out
 }
 
 /*
- * Puts the packet into the tunnel to its backend: FORWARD_TUN, or what became of it. A function of
- * its own, so that the verifier looks at it once.
+ * Puts the packet into the tunnel to its backend: FORWARD_TUN, or what became of it. `word`: the
+ * way, read once for the packet. A function of its own, so that the verifier looks at it once.
  */
-__attribute__((noinline)) int enter_tunnel(struct xdp_md *ctx, const struct packet *pkt)
+__attribute__((noinline)) int enter_tunnel(struct xdp_md *ctx, const struct packet *pkt, __u64 word)
 {
 	struct backend *backend;
 	struct packet frame;
@@ -324,7 +323,7 @@ __attribute__((noinline)) int enter_tunnel(struct xdp_md *ctx, const struct pack
 	backend = bpf_map_lookup_elem(&backends, &id);
 	if (!backend)
 		return DROP_NO_NEIGHBOUR;
-	outer.way.word = READ_ONCE(backend->way.word);
+	outer.way.word = word;
 	outer.from = &backend->sources[outer.way.source];
 	outer.to = &backend->ip;
 	outer.is_v4 = is_mapped(&backend->ip);

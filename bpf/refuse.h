@@ -388,7 +388,7 @@ __attribute__((noinline)) int turn_into_answer(struct xdp_md *ctx, const struct 
 		return DROP_NO_ROOM;
 	refused = *pkt;
 	if (!is_single_host(&refused))
-		return DROP_NO_FLOW;
+		return why == REFUSE_TOO_BIG ? DROP_TOO_BIG : DROP_NO_FLOW;
 	if (why == REFUSE_TOO_BIG)
 		return turn_to_unreachable(ctx, &refused, why);
 	if (is_sctp(&refused))
